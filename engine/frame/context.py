@@ -1,0 +1,56 @@
+"""What the passes of one frame share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import wgpu
+
+from engine.frame.queues import Queues
+from engine.frame.scene_buffers import SceneBuffers
+from engine.frame.view import ViewResources
+from engine.gpu.device import Device
+from engine.gpu.timing import PassTimer
+
+FOLD = 32768  # workgroups in x before a dispatch grows in y; as in the shaders
+
+
+@dataclass
+class Context:
+    """Resources of a frame and the encoder that it is being recorded with."""
+
+    device: Device
+    scene_buffers: SceneBuffers
+    queues: Queues
+    view: ViewResources
+    timer: PassTimer
+    use_persistent: bool
+    persistent_workgroups: int
+    runtime_checks: bool
+    show: int  # SHOW_* of layout.wgsl
+    encoder: wgpu.GPUCommandEncoder | None = None
+
+    @property
+    def constants(self) -> dict[str, int | bool]:
+        """Pipeline constants of the passes; a kernel takes those that it declares."""
+        return {
+            **self.scene_buffers.constants,
+            "use_persistent": self.use_persistent,
+            "count_overdraw": self.view.count_overdraw,
+            "show": self.show,
+        }
+
+    @contextmanager
+    def compute_pass(self, label: str) -> Iterator[wgpu.GPUComputePassEncoder]:
+        """Record a compute pass, timed under `label`."""
+        assert self.encoder is not None, "a pass is recorded between begin and end of a frame"
+        compute = self.timer.begin_pass(self.encoder, label)
+        yield compute
+        compute.end()
+
+
+def fold(workgroups: int) -> tuple[int, int, int]:
+    """Return dispatch dimensions for at least `workgroups` (more than 65,535 in one would run none)."""
+    if workgroups <= FOLD:
+        return workgroups, 1, 1
+    return FOLD, -(-workgroups // FOLD), 1

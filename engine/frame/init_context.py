@@ -1,0 +1,22 @@
+"""Empty the counters, the indirect arguments and the visibility buffer."""
+
+from engine.frame.context import Context
+from engine.gpu.shader import Kernel
+
+NAME = "init_context"
+
+
+class InitContext:
+    """Pass init_context; one dispatch with a stride, sized for the visibility buffer."""
+
+    def __init__(self, context: Context):
+        self._kernel = Kernel(context.device, NAME, runtime_checks=context.runtime_checks)
+        self._group = self._kernel.bind(0, {**context.queues.resources, **context.view.resources})
+        width, height = context.view.size
+        self._workgroups = min(-(-width * height // 256), 4096)
+
+    def encode(self, context: Context) -> None:
+        with context.compute_pass(NAME) as compute:
+            compute.set_pipeline(self._kernel.pipeline)
+            compute.set_bind_group(0, self._group)
+            compute.dispatch_workgroups(self._workgroups)

@@ -1,0 +1,78 @@
+"""CandidateNodesAndClusters and MainAndPostPassPersistentStates: what the culling passes write and hand on."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import wgpu
+
+from engine import layout
+from engine.gpu.buffers import INDIRECT, create_buffer, upload
+from engine.gpu.device import Device
+
+MAX_LEVELS = 32  # depth of a BVH; an 8-ary tree over 2^32 groups has 11
+MAX_VISIBLE_CLUSTERS = 1 << 21  # what a visibility sample can name
+
+
+@dataclass(frozen=True)
+class Capacities:
+    """Items that each queue stores; a frame that asks for more is drawn again with more."""
+
+    nodes: int
+    groups: int
+    clusters: int
+
+    def grown_for(self, nodes: int, groups: int, clusters: int, binding_bytes: int) -> "Capacities":
+        """Return capacities that hold what was requested, with room to spare, within what can be bound."""
+
+        def grow(capacity: int, requested: int, limit: int) -> int:
+            if requested <= capacity:
+                return capacity
+            return min(max(1 << (requested * 5 // 4 - 1).bit_length(), capacity), limit)
+
+        items = binding_bytes // layout.WORK_ITEM.itemsize
+        return replace(
+            self,
+            nodes=grow(self.nodes, nodes, items),
+            groups=grow(self.groups, groups, items),
+            clusters=grow(self.clusters, clusters, min(items, MAX_VISIBLE_CLUSTERS)),
+        )
+
+
+class Queues:
+    """The buffers themselves, of fixed capacity; `resources` are found by shader variable name."""
+
+    def __init__(self, device: Device, capacities: Capacities):
+        self._device = device
+        self.capacities = capacities
+        item = layout.WORK_ITEM.itemsize
+        self.resources: dict[str, wgpu.GPUBuffer] = {
+            "state": create_buffer(device, "state", layout.PASS_STATE.itemsize),
+            "node_queue": create_buffer(device, "node queue", item * capacities.nodes),
+            "candidate_groups": create_buffer(device, "candidate groups", item * capacities.groups),
+            "visible_clusters": create_buffer(device, "visible clusters", item * capacities.clusters),
+            "cluster_arguments": create_buffer(device, "cluster_cull arguments", 12, INDIRECT),
+            "raster_arguments": create_buffer(device, "rasterize_software arguments", 12, INDIRECT),
+            "level_counts": create_buffer(device, "level counts", 4 * MAX_LEVELS),
+            "level_arguments_even": create_buffer(device, "level arguments even", 12 * MAX_LEVELS, INDIRECT),
+            "level_arguments_odd": create_buffer(device, "level arguments odd", 12 * MAX_LEVELS, INDIRECT),
+        }
+        self.empty_nodes()
+
+    @property
+    def memory_bytes(self) -> int:
+        return sum(buffer.size for buffer in self.resources.values())
+
+    def empty_nodes(self) -> None:
+        """Mark every slot of the node queue empty. Readers empty what they take, so only a broken frame needs it."""
+        upload(self._device, self.resources["node_queue"], np.full(2 * self.capacities.nodes, layout.NONE, np.uint32))
+
+    def for_level(self, level: int) -> dict[str, wgpu.GPUBuffer]:
+        """Return the resources of a pass that visits `level` - 1 and writes the arguments of `level`.
+
+        A dispatch may not write the buffer that its own arguments come from, so the levels take turns.
+        """
+        return {**self.resources, "level_arguments": self.level_arguments(level)}
+
+    def level_arguments(self, level: int) -> wgpu.GPUBuffer:
+        """Return the buffer that holds the arguments of the dispatch over `level`."""
+        return self.resources["level_arguments_odd" if level % 2 else "level_arguments_even"]

@@ -1,0 +1,131 @@
+"""A scene on the GPU: the buffers of bind group 0 (shaders/scene.wgsl)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import wgpu
+
+from engine import layout
+from engine.gpu.buffers import CapacityError, buffer_from, create_buffer, upload
+from engine.gpu.device import Device
+from engine.gpu.shader import Kernel
+from engine.scene import Scene
+
+POOL_BINDINGS = 4
+Progress = Callable[[str, int, int], None]
+
+
+class SceneBuffers:
+    """Uploads a Scene; `constants` are the overrides that every kernel which reads it needs.
+
+    Until streaming exists every page is resident, packed without gaps in the page pool.
+    """
+
+    def __init__(self, device: Device, scene: Scene, progress: Progress | None = None):
+        self._device = device
+        self.scene = scene
+        self._instance_revision = -1
+        self._bind_groups: dict[str, wgpu.GPUBindGroup] = {}
+        self._tables = {
+            "meshes": buffer_from(device, "meshes", scene.meshes),
+            "nodes": buffer_from(device, "nodes", scene.nodes),
+            "groups": buffer_from(device, "groups", scene.groups),
+            "materials": buffer_from(device, "materials", scene.materials),
+            "views": create_buffer(device, "views", layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"]),
+        }
+        self.depth = _depth(scene.nodes, scene.meshes["root_node"])
+        self._upload_pages(progress)
+        self.update_instances()
+
+    @property
+    def constants(self) -> dict[str, int]:
+        return {"pool_shift": self._pool_shift, "pool_bindings": self._pool_bindings}
+
+    @property
+    def memory_bytes(self) -> dict[str, int]:
+        """Size of each buffer of the scene."""
+        return {name: buffer.size for name, buffer in self._tables.items()}
+
+    def update_instances(self) -> None:
+        """Upload the instance table if it changed."""
+        if self._instance_revision == self.scene.revision:
+            return
+        records = self.scene.instances
+        old = self._tables.get("instances")
+        if old is None or old.size < records.nbytes:
+            self._tables["instances"] = buffer_from(self._device, "instances", records)
+            self._bind_groups.clear()
+        else:
+            upload(self._device, old, records)
+        self._instance_revision = self.scene.revision
+
+    def write_views(self, views: np.ndarray) -> None:
+        """Upload layout.VIEW records (k,), k at most MAX_VIEWS."""
+        upload(self._device, self._tables["views"], views)
+
+    def cluster_index(self, addresses: np.ndarray) -> np.ndarray:
+        """Return the asset-wide number (n,) uint32 of the clusters whose records lie at pool words `addresses`."""
+        starts = self._addresses
+        page = np.searchsorted(starts, addresses, side="right") - 1
+        header, record = layout.CONSTANTS["PAGE_HEADER_WORDS"], layout.CONSTANTS["CLUSTER_WORDS"]
+        return (self._first_cluster[page] + (addresses - starts[page] - header) // record).astype(np.uint32)
+
+    def bind_group(self, kernel: Kernel) -> wgpu.GPUBindGroup:
+        """Return bind group 0 for a kernel; kernels that import scene.wgsl share one layout."""
+        if "scene" not in self._bind_groups:
+            self._bind_groups["scene"] = kernel.bind(0, self._tables)
+        return self._bind_groups["scene"]
+
+    def _upload_pages(self, progress: Progress | None) -> None:
+        limits = self._device.limits
+        binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"]) // 4
+        self._pool_shift = min(binding.bit_length() - 1, 30)
+        pages = [self.scene.page_words(page) for page in range(len(self.scene.pages))]
+        addresses = _place_pages(np.array([len(words) for words in pages], np.int64), 1 << self._pool_shift)
+        end = int(addresses[-1] + len(pages[-1])) if pages else 0
+        pool_words = np.clip(end - (np.arange(POOL_BINDINGS) << self._pool_shift), 0, 1 << self._pool_shift)
+        if end > POOL_BINDINGS << self._pool_shift:
+            capacity = (POOL_BINDINGS << self._pool_shift) * 4 / 2**20
+            raise CapacityError(
+                f"the scene has {end * 4 / 2**20:.0f} MiB of pages, {self._device.adapter_name} takes {capacity:.0f} MiB;"
+                " use fewer or smaller assets (streaming is not part of this version)"
+            )
+        self._pool_bindings = max(1, int(np.count_nonzero(pool_words)))
+        for i, words in enumerate(pool_words.tolist()):
+            # A position is read from three words, of which two may lie behind the stream.
+            spare = 8 if words < 1 << self._pool_shift else 0
+            self._tables[f"pool_{i}"] = create_buffer(self._device, f"page pool {i}", 4 * words + spare)
+        for number, (address, words) in enumerate(zip(addresses.tolist(), pages, strict=True)):
+            binding_index, place = address >> self._pool_shift, address & ((1 << self._pool_shift) - 1)
+            upload(self._device, self._tables[f"pool_{binding_index}"], words, 4 * place)
+            if progress:
+                progress("upload pages", number + 1, len(pages))
+        self._addresses = addresses
+        first_cluster = layout.PAGE_HEADER.fields["first_cluster"][1] // 4
+        self._first_cluster = np.array([words[first_cluster] for words in pages], np.int64)
+        self._tables["page_addresses"] = buffer_from(self._device, "page addresses", addresses.astype(np.uint32))
+
+
+def _place_pages(word_counts: np.ndarray, binding_words: int) -> np.ndarray:
+    """Return the word address (n,) int64 of each page: one after the other, none across two bindings."""
+    addresses = np.cumsum(word_counts) - word_counts
+    for binding in range(1, POOL_BINDINGS):
+        border = binding * binding_words
+        across = np.flatnonzero((addresses < border) & (addresses + word_counts > border))
+        if across.size:
+            addresses[across[0] :] += border - addresses[across[0]]
+    return addresses
+
+
+def _depth(nodes: np.ndarray, roots: np.ndarray) -> int:
+    """Return how many levels of nodes lie below the deepest root."""
+    depth, frontier = 0, roots.astype(np.int64)
+    while True:
+        counts = nodes["child_count"][frontier].astype(np.int64)
+        first = nodes["child"][frontier].astype(np.int64)[counts > 0]
+        counts = counts[counts > 0]
+        if not counts.size:
+            return depth
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        frontier = np.repeat(first, counts) + within
+        depth += 1

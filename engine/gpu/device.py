@@ -1,0 +1,134 @@
+"""Choose an adapter, ask for features once, and say in one line what cannot work."""
+
+import logging
+from dataclasses import dataclass, field
+
+import wgpu
+from wgpu.backends.wgpu_native import extras
+
+log = logging.getLogger("engine")
+
+# Without these nothing runs: the visibility buffer is one 64-bit atomicMax per sample.
+REQUIRED_FEATURES = ("shader-int64", "shader-int64-atomic-min-max", "subgroup", "immediates")
+# What is gained by each of these.
+OPTIONAL_FEATURES = {
+    "shader-int64-atomic-all-ops": "persistent traversal (one 64-bit counter); without it: levels",
+    "timestamp-query": "GPU milliseconds per pass",
+    "timestamp-query-inside-encoders": "GPU milliseconds of a whole frame",
+    "multi-draw-indirect-count": "hardware raster without a host-side count",
+}
+
+
+class DeviceError(RuntimeError):
+    """No adapter can run the engine; the text says why and what could."""
+
+
+@dataclass
+class Device:
+    """An opened adapter. `features` are those asked for and granted; `limits` are wgpu's, by dashed name."""
+
+    wgpu_device: wgpu.GPUDevice
+    adapter: wgpu.GPUAdapter
+    features: frozenset[str]
+    limits: dict[str, int]
+    indirect_validation: bool
+    caches: dict[object, object] = field(default_factory=dict)  # layouts and modules, by what they are made of
+
+    @property
+    def adapter_name(self) -> str:
+        return str(self.adapter.info["device"])
+
+    @property
+    def is_software(self) -> bool:
+        """A CPU plays the GPU: few, long-lived workgroups suit it."""
+        return self.adapter.info["adapter_type"] == "CPU"
+
+    @property
+    def traversal(self) -> str:
+        """The traversal that `auto` stands for on this adapter."""
+        return "persistent" if persistent_verdict(self)[0] else "levels"
+
+    def describe(self) -> dict:
+        """Return what runs here and why, ready for JSON."""
+        persistent, reason = persistent_verdict(self)
+        info = self.adapter.info
+        return {
+            "adapter": self.adapter_name,
+            "kind": str(info["adapter_type"]),
+            "backend": str(info["backend_type"]),
+            "driver": str(info["description"]),
+            "vendor": str(info["vendor"]),
+            "wgpu": wgpu.__version__,
+            "features": {name: name in self.features for name in (*REQUIRED_FEATURES, *OPTIONAL_FEATURES)},
+            "traversal": "persistent" if persistent else "levels",
+            "traversal_reason": reason,
+            "indirect_validation": self.indirect_validation,
+            "limits": {
+                name: self.limits[name]
+                for name in (
+                    "max-storage-buffer-binding-size",
+                    "max-buffer-size",
+                    "max-compute-workgroup-storage-size",
+                    "max-compute-workgroups-per-dimension",
+                    "max-immediate-size",
+                )
+            },
+        }
+
+
+def persistent_verdict(device: Device) -> tuple[bool, str]:
+    """Return (whether the persistent traversal is the default here, why).
+
+    Its lanes wait for one another, which no specification promises to work; adapters are named here
+    once the queue was seen to give the right set on them.
+    """
+    if "shader-int64-atomic-all-ops" not in device.features:
+        return False, "the adapter lacks shader-int64-atomic-all-ops"
+    known = ("llvmpipe", "NVIDIA")
+    if any(name in device.adapter_name for name in known):
+        return True, "seen to work on this family of adapters"
+    return False, f"not yet tried on this adapter (tried: {', '.join(known)}); --traversal persistent asks for it"
+
+
+_instance_flags: bool | None = None
+
+
+def _make_instance(indirect_validation: bool) -> None:
+    """Create the wgpu instance once: its flags hold for the life of the process."""
+    global _instance_flags
+    if _instance_flags is None:
+        flags = ["ValidationIndirectCall"] if indirect_validation else ["Empty"]
+        extras.set_instance_extras(backends=["Vulkan"], flags=flags)
+        _instance_flags = indirect_validation
+    elif _instance_flags != indirect_validation:
+        log.warning("indirect validation stays %s: it is fixed for the process", "on" if _instance_flags else "off")
+
+
+def open_device(adapter: str | None = None, indirect_validation: bool = False) -> Device:
+    """Open the adapter whose summary contains `adapter`, or the best one; raise DeviceError in one line.
+
+    `indirect_validation` lets wgpu check each indirect dispatch on the GPU. The engine bounds its own
+    counts, so it is off by default.
+    """
+    _make_instance(indirect_validation)
+    adapters = wgpu.gpu.enumerate_adapters_sync()
+    if not adapters:
+        raise DeviceError("no Vulkan adapter found; install a driver (software: apt install mesa-vulkan-drivers)")
+    chosen = [one for one in adapters if adapter is None or adapter.lower() in one.summary.lower()]
+    if not chosen:
+        names = "; ".join(one.summary for one in adapters)
+        raise DeviceError(f"no adapter matches {adapter!r}; there are: {names}")
+    able = [one for one in chosen if all(feature in one.features for feature in REQUIRED_FEATURES)]
+    if not able:
+        missing = [feature for feature in REQUIRED_FEATURES if feature not in chosen[0].features]
+        others = "; ".join(o.summary for o in adapters if all(f in o.features for f in REQUIRED_FEATURES))
+        raise DeviceError(
+            f"{chosen[0].summary} lacks {', '.join(missing)}; "
+            + (f"choose one that has them: {others}" if others else "no adapter here has them")
+        )
+    ranks = {"DiscreteGPU": 0, "IntegratedGPU": 1, "VirtualGPU": 2, "CPU": 3}
+    best = min(able, key=lambda one: ranks.get(one.info["adapter_type"], 4))
+    features = frozenset((*REQUIRED_FEATURES, *(name for name in OPTIONAL_FEATURES if name in best.features)))
+    device = best.request_device_sync(label="microlith", required_features=sorted(features))
+    log.info("adapter: %s", best.summary)
+    return Device(device, best, features, dict(device.limits), bool(_instance_flags))

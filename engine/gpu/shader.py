@@ -1,0 +1,228 @@
+"""Link WGSL files, find their bindings by reflection, make compute kernels of them.
+
+The one addition to WGSL is WESL's import line, `import package::lod::{projected_error};`. The linker
+puts each imported file once before its importer and remembers where every line came from, so that an
+error names the file and the line a person wrote (https://wesl-lang.dev).
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import wgpu
+from wgpu.backends.wgpu_native import _api
+
+from engine.gpu.device import Device
+from engine.layout import parse_structs, shader_folder
+
+_IMPORT = re.compile(r"^\s*import\s+package::([\w:]+)::\{([^}]*)\}\s*;\s*$")
+_BINDING = re.compile(
+    r"@group\((\d+)\)\s*@binding\((\d+)\)\s*(?:@\w+\s*)*var(?:<\s*(\w+)\s*(?:,\s*(\w+)\s*)?>)?\s+(\w+)\s*:\s*([^;]+);"
+)
+_IMMEDIATE = re.compile(r"var<immediate>\s+\w+\s*:\s*(\w+)\s*;")
+_ERROR_LINE = re.compile(r"wgsl:(\d+):(\d+)")
+
+
+class ShaderError(RuntimeError):
+    """A shader does not link or compile; the text names file and line."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One resource variable of a linked shader."""
+
+    group: int
+    index: int
+    name: str
+    kind: str  # "uniform", "read-only-storage", "storage" or the WGSL type of a texture or sampler
+
+
+@dataclass(frozen=True)
+class LinkedShader:
+    """WGSL text after linking; `lines[i]` is the (file, line number) that line i came from."""
+
+    name: str
+    text: str
+    lines: tuple[tuple[str, int], ...]
+    bindings: tuple[Binding, ...]
+    immediate_bytes: int
+
+    def struct_text(self, name: str) -> str:
+        """Return the declaration of one struct, without comments; KeyError where there is none."""
+        return _struct_text(_without_comments(self.text), name)
+
+
+@cache
+def link(name: str, folder: Path | None = None) -> LinkedShader:
+    """Return `name`.wgsl with everything it imports; raise ShaderError for a missing file or item."""
+    lines: list[tuple[str, str, int]] = []
+    _append_module(name, folder or shader_folder(), set(), lines, importer="")
+    text = "\n".join(line for line, _, _ in lines) + "\n"
+    origin = tuple((file, number) for _, file, number in lines)
+    return LinkedShader(name, text, origin, _find_bindings(text), _immediate_bytes(text))
+
+
+def _immediate_bytes(text: str) -> int:
+    text = _without_comments(text)
+    immediate = _IMMEDIATE.search(text)
+    if not immediate:
+        return 0
+    return parse_structs(_struct_text(text, immediate[1]))[immediate[1]].itemsize
+
+
+def _struct_text(text: str, name: str) -> str:
+    struct = re.search(rf"struct\s+{name}\s*\{{[^}}]*\}}", text)
+    if not struct:
+        raise KeyError(f"no struct {name}")
+    return struct[0]
+
+
+def _append_module(name: str, folder: Path, seen: set[str], lines: list[tuple[str, str, int]], importer: str) -> None:
+    if name in seen:
+        return
+    seen.add(name)
+    path = folder / (name.replace("::", "/") + ".wgsl")
+    try:
+        source = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        raise ShaderError(f"{importer or name}: there is no shader file {path.name}") from None
+    own: list[tuple[str, str, int]] = []
+    for number, line in enumerate(source, start=1):
+        match = _IMPORT.match(line)
+        if not match:
+            own.append((line, path.name, number))
+            continue
+        _append_module(match[1], folder, seen, lines, f"{path.name}:{number}")
+        _check_items(folder, match[1], match[2], f"{path.name}:{number}")
+    lines.extend(own)
+
+
+def _check_items(folder: Path, module: str, items: str, where: str) -> None:
+    text = _without_comments((folder / (module.replace("::", "/") + ".wgsl")).read_text(encoding="utf-8"))
+    for item in (part.strip() for part in items.split(",") if part.strip()):
+        if not re.search(rf"\b(?:fn|struct|const|override|alias|var(?:<[^>]*>)?)\s+{item}\b", text):
+            raise ShaderError(f"{where}: {module}.wgsl has no {item}")
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"//[^\n]*", "", text)
+
+
+def _find_bindings(text: str) -> tuple[Binding, ...]:
+    found = []
+    for group, index, space, access, name, kind in _BINDING.findall(_without_comments(text)):
+        if space == "uniform":
+            kind = "uniform"
+        elif space == "storage":
+            kind = "storage" if access == "read_write" else "read-only-storage"
+        found.append(Binding(int(group), int(index), name, kind.strip()))
+    return tuple(sorted(found, key=lambda binding: (binding.group, binding.index)))
+
+
+def locate_errors(message: str, shader: LinkedShader) -> str:
+    """Return a compiler message with positions in the linked text replaced by file and line."""
+
+    def replace(match: re.Match) -> str:
+        file, number = shader.lines[min(int(match[1]), len(shader.lines)) - 1]
+        return f"{file}:{number}:{match[2]}"
+
+    return _ERROR_LINE.sub(replace, message)
+
+
+def create_module(device: Device, shader: LinkedShader, runtime_checks: bool) -> wgpu.GPUShaderModule:
+    """Compile a linked shader (once per device); raise ShaderError that names file and line.
+
+    Without `runtime_checks` the compiler adds no bounds checks and no loop counters.
+    """
+    key = ("module", shader.name, runtime_checks, hash(shader.text))
+    if key not in device.caches:
+        try:
+            device.caches[key] = _compile(device, shader, runtime_checks)
+        except wgpu.GPUError as error:
+            raise ShaderError(locate_errors(str(error), shader)) from None
+    return device.caches[key]  # type: ignore[return-value]
+
+
+def _compile(device: Device, shader: LinkedShader, runtime_checks: bool) -> wgpu.GPUShaderModule:
+    if runtime_checks:
+        return device.wgpu_device.create_shader_module(label=shader.name, code=shader.text)
+    # wgpu-native exports module creation without checks, wgpu-py does not; this stands in for the plain call.
+    library, ffi = _api.libf, _api.ffi
+    plain = library.wgpuDeviceCreateShaderModule
+    checks = ffi.new("WGPUShaderRuntimeChecks *")  # all zero: none
+    try:
+        library.wgpuDeviceCreateShaderModule = lambda handle, descriptor: library.wgpuDeviceCreateShaderModuleTrusted(
+            handle, descriptor, checks[0]
+        )
+        return device.wgpu_device.create_shader_module(label=shader.name, code=shader.text)
+    finally:
+        library.wgpuDeviceCreateShaderModule = plain
+
+
+def group_layout(device: Device, shader: LinkedShader, group: int) -> wgpu.GPUBindGroupLayout:
+    """Return the layout of one bind group; equal bindings share one layout object."""
+    entries = tuple(_layout_entry(binding) for binding in shader.bindings if binding.group == group)
+    key = ("layout", repr(entries))
+    if key not in device.caches:
+        device.caches[key] = device.wgpu_device.create_bind_group_layout(entries=list(entries))
+    return device.caches[key]  # type: ignore[return-value]
+
+
+def _layout_entry(binding: Binding) -> dict[str, Any]:
+    entry: dict[str, Any] = {"binding": binding.index, "visibility": wgpu.ShaderStage.COMPUTE}
+    if binding.kind in ("uniform", "storage", "read-only-storage"):
+        entry["buffer"] = {"type": binding.kind}
+    else:
+        raise ShaderError(f"binding {binding.name}: {binding.kind} is not supported in a compute kernel yet")
+    return entry
+
+
+class Kernel:
+    """One compute entry point, of the same name as its file, with its constants fixed."""
+
+    def __init__(
+        self,
+        device: Device,
+        name: str,
+        constants: dict[str, Any] | None = None,
+        runtime_checks: bool = True,
+        folder: Path | None = None,
+    ):
+        self.name = name
+        self.shader = link(name, folder)
+        self._device = device
+        module = create_module(device, self.shader, runtime_checks)
+        groups = max((binding.group for binding in self.shader.bindings), default=-1) + 1
+        self._layouts = [group_layout(device, self.shader, group) for group in range(groups)]
+        layout = device.wgpu_device.create_pipeline_layout(
+            label=name, bind_group_layouts=self._layouts, immediate_size=self.shader.immediate_bytes
+        )
+        used = {key: value for key, value in (constants or {}).items() if _declares(self.shader.text, key)}
+        try:
+            self.pipeline = device.wgpu_device.create_compute_pipeline(
+                label=name, layout=layout, compute={"module": module, "entry_point": name, "constants": used}
+            )
+        except wgpu.GPUError as error:
+            raise ShaderError(locate_errors(str(error), self.shader)) from None
+
+    def bind(self, group: int, resources: dict[str, wgpu.GPUBuffer | dict[str, Any]]) -> wgpu.GPUBindGroup:
+        """Return a bind group with the buffers found by variable name; KeyError names a missing one."""
+        entries = []
+        for binding in self.shader.bindings:
+            if binding.group == group:
+                resource = resources[binding.name]
+                entries.append(
+                    {
+                        "binding": binding.index,
+                        "resource": resource if isinstance(resource, dict) else {"buffer": resource},
+                    }
+                )
+        return self._device.wgpu_device.create_bind_group(
+            label=f"{self.name} {group}", layout=self._layouts[group], entries=entries
+        )
+
+
+def _declares(text: str, override: str) -> bool:
+    return re.search(rf"\boverride\s+{override}\b", text) is not None

@@ -1,0 +1,66 @@
+"""GPU milliseconds per labelled pass, from timestamps."""
+
+import numpy as np
+import wgpu
+from wgpu.backends.wgpu_native import _api
+
+from engine.gpu.device import Device
+
+
+class PassTimer:
+    """Writes two timestamps around each pass of a frame and turns them into milliseconds.
+
+    Without timestamp-query every call is harmless and no time is reported.
+    """
+
+    def __init__(self, device: Device, capacity: int = 64):
+        self.labels: list[str] = []
+        self._capacity = capacity
+        self._queries = None
+        if "timestamp-query" in device.features:
+            gpu = device.wgpu_device
+            self._queries = gpu.create_query_set(type="timestamp", count=2 * capacity)
+            usage = wgpu.BufferUsage.QUERY_RESOLVE | wgpu.BufferUsage.COPY_SRC
+            self.buffer = gpu.create_buffer(label="timestamps", size=16 * capacity, usage=usage)
+            self._nanoseconds = _api.libf.wgpuQueueGetTimestampPeriod(gpu.queue._internal)
+
+    @property
+    def bytes(self) -> int:
+        """Size of what `resolve` wrote: 16 bytes a pass; 0 without timestamps."""
+        return 16 * len(self.labels) if self._queries else 0
+
+    def begin(self) -> None:
+        """Start a frame."""
+        self.labels = []
+
+    def begin_pass(self, encoder: wgpu.GPUCommandEncoder, label: str) -> wgpu.GPUComputePassEncoder:
+        """Begin a compute pass that is timed under `label`."""
+        if self._queries is None or len(self.labels) == self._capacity:
+            return encoder.begin_compute_pass(label=label)
+        index = 2 * len(self.labels)
+        self.labels.append(label)
+        writes = {
+            "query_set": self._queries,
+            "beginning_of_pass_write_index": index,
+            "end_of_pass_write_index": index + 1,
+        }
+        return encoder.begin_compute_pass(label=label, timestamp_writes=writes)
+
+    def resolve(self, encoder: wgpu.GPUCommandEncoder) -> None:
+        """Write the frame's timestamps to `buffer`."""
+        if self._queries and self.labels:
+            encoder.resolve_query_set(self._queries, 0, 2 * len(self.labels), self.buffer, 0)
+
+    def milliseconds(self, data: bytes, labels: list[str]) -> dict[str, float]:
+        """Return milliseconds by label from resolved bytes; passes of the same label are summed.
+
+        The entry `frame` spans from the first timestamp to the last.
+        """
+        if not data:
+            return {}
+        ticks = np.frombuffer(data, np.uint64).reshape(-1, 2).astype(np.int64)
+        times: dict[str, float] = {}
+        for label, (begin, end) in zip(labels, ticks, strict=True):
+            times[label] = times.get(label, 0.0) + float(end - begin) * self._nanoseconds * 1e-6
+        times["frame"] = float(ticks.max() - ticks.min()) * self._nanoseconds * 1e-6
+        return times

@@ -1,0 +1,251 @@
+"""Renderer: a scene and a camera in, an image, AOVs and statistics out."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import wgpu
+
+from engine import layout
+from engine.camera import Camera, view_record
+from engine.frame.aov import AOV_NAMES, Aov
+from engine.frame.context import Context
+from engine.frame.frame import FramePasses
+from engine.frame.queues import MAX_VISIBLE_CLUSTERS, Capacities, Queues
+from engine.frame.scene_buffers import Progress, SceneBuffers
+from engine.frame.statistics import FrameStatistics, funnels, queue_fill
+from engine.frame.view import ViewResources
+from engine.gpu.buffers import read_buffer
+from engine.gpu.device import Device
+from engine.gpu.readback import ReadbackRing
+from engine.gpu.timing import PassTimer
+from engine.scene import Scene
+from engine.settings import FrameSettings
+
+log = logging.getLogger("engine")
+
+MAX_ATTEMPTS = 24  # a frame is drawn again while its queues grow, its traversal changes or tau is raised
+
+
+@dataclass
+class Frame:
+    """A finished frame. `image` (height, width, 4) uint8 sRGB, row 0 on top; AOVs as the pass `aov` describes."""
+
+    image: np.ndarray
+    aovs: dict[str, np.ndarray]
+    statistics: FrameStatistics
+
+
+@dataclass
+class Pending:
+    """A frame that the GPU still works on."""
+
+    capacities: Capacities
+    labels: list[str]
+    settings: FrameSettings
+    size: tuple[int, int]
+    traversal: str
+    tag: object = field(default=None)
+
+
+class Renderer:
+    """Draws scenes on one device and keeps what it made for the last scene, size and settings.
+
+    `render` waits for a complete image. `submit` and `collect` are for loops that must not wait.
+    """
+
+    def __init__(self, device: Device):
+        self.device = device
+        self._timer = PassTimer(device)
+        self._readback = ReadbackRing(device)
+        self._scene_buffers: SceneBuffers | None = None
+        self._capacities: Capacities | None = None
+        self._context: Context | None = None
+        self._passes: FramePasses | None = None
+        self._aov: Aov | None = None
+        self._key: tuple = ()
+
+    def load(self, scene: Scene, progress: Progress | None = None) -> None:
+        """Upload a scene; `render` does it when the scene is new. Raises CapacityError where it does not fit."""
+        if self._scene_buffers is None or self._scene_buffers.scene is not scene:
+            self._scene_buffers = SceneBuffers(self.device, scene, progress)
+            self._key = ()
+
+    def render(
+        self,
+        scene: Scene,
+        camera: Camera,
+        settings: FrameSettings | None = None,
+        size: tuple[int, int] = (1280, 720),
+        aovs: Sequence[str] = (),
+    ) -> Frame:
+        """Draw one complete frame, with larger queues or the other traversal where the first attempt needs them.
+
+        Raises ValueError for bad arguments, RuntimeError where the adapter cannot finish the frame.
+        """
+        settings = settings or FrameSettings()
+        for name in aovs:
+            if name not in AOV_NAMES:
+                raise ValueError(f"unknown AOV {name!r}; one of: {', '.join(AOV_NAMES)}")
+        notes: list[str] = []
+        for _ in range(MAX_ATTEMPTS):
+            self._readback.collect(wait=True)
+            self.submit(scene, camera, settings, size)
+            [(_, statistics)] = self.collect(wait=True)
+            if statistics.is_complete:
+                break
+            settings = self._adapt(settings, statistics, notes)
+        else:
+            raise RuntimeError(f"the frame is still incomplete after {MAX_ATTEMPTS} attempts: {'; '.join(notes)}")
+        statistics.notes = notes + statistics.notes
+        image = self.read_image()
+        return Frame(image, {name: self.read_aov(name) for name in aovs}, statistics)
+
+    def submit(
+        self, scene: Scene, camera: Camera, settings: FrameSettings, size: tuple[int, int], tag: object = None
+    ) -> None:
+        """Send one frame to the GPU without waiting; its statistics come from `collect` with `tag`."""
+        self.load(scene)
+        self._prepare(settings, size)
+        context, passes = self._context, self._passes
+        assert context and passes and self._scene_buffers and self._capacities
+        view = view_record(camera, size, settings, bounds=scene.bounds() if camera.orthographic_height else None)
+        gpu = self.device.wgpu_device
+        context.encoder = gpu.create_command_encoder(label="frame")
+        self._timer.begin()
+        passes.encode(context, view, settings, depth_scale=camera.distance)
+        self._timer.resolve(context.encoder)
+        sources = [(context.queues.resources["state"], layout.PASS_STATE.itemsize)]
+        if self._timer.bytes:
+            sources.append((self._timer.buffer, self._timer.bytes))
+        traversal = "persistent" if context.use_persistent else "levels"
+        pending = Pending(self._capacities, list(self._timer.labels), settings, size, traversal, tag)
+        self._readback.copy(context.encoder, sources, pending)
+        gpu.queue.submit([context.encoder.finish()])
+        context.encoder = None
+        self._readback.sent()
+
+    def collect(self, wait: bool = False) -> list[tuple[object, FrameStatistics]]:
+        """Return (tag, statistics) of the frames that finished since the last call, oldest first; `wait` for all."""
+        return [(pending.tag, self._statistics(pending, parts)) for pending, parts in self._readback.collect(wait)]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many frames are in flight as the read-back ring holds; collect before the next `submit`."""
+        return self._readback.is_full
+
+    def read_image(self) -> np.ndarray:
+        """Return the image of the frame drawn last, (height, width, 4) uint8 sRGB; waits for the GPU."""
+        assert self._context, "render a frame first"
+        width, height = self._context.view.size
+        words = read_buffer(self.device, self._context.view.resources["image"], np.dtype(np.uint32), width * height)
+        return words.view(np.uint8).reshape(height, width, 4).copy()
+
+    def read_aov(self, name: str) -> np.ndarray:
+        """Return an AOV of the frame drawn last."""
+        assert self._context, "render a frame first"
+        if self._aov is None:
+            self._aov = Aov(self._context)
+        return self._aov.read(self._context, name)
+
+    def read_visibility(self) -> np.ndarray:
+        """Return the visibility buffer of the frame drawn last, (height, width) uint64: depth bits above identity."""
+        assert self._context, "render a frame first"
+        width, height = self._context.view.size
+        buffer = self._context.view.resources["visibility"]
+        return read_buffer(self.device, buffer, np.dtype(np.uint64), width * height).reshape(height, width)
+
+    def read_visible_clusters(self) -> np.ndarray:
+        """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and asset-wide cluster."""
+        assert self._context and self._scene_buffers, "render a frame first"
+        resources = self._context.queues.resources
+        state = read_buffer(self.device, resources["state"], layout.PASS_STATE, 1)[0]
+        count = min(int(state["visible_clusters"]), self._context.queues.capacities.clusters)
+        entries = read_buffer(self.device, resources["visible_clusters"], layout.VISIBLE_CLUSTER, count)
+        instances = entries["view_instance"] & np.uint32((1 << layout.CONSTANTS["INSTANCE_BITS"]) - 1)
+        clusters = self._scene_buffers.cluster_index(entries["address"])
+        pairs = np.stack([instances, clusters], axis=1)
+        return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+    def _prepare(self, settings: FrameSettings, size: tuple[int, int]) -> None:
+        """Make the passes anew where scene, size, queues or a pipeline constant changed."""
+        assert self._scene_buffers
+        first = Capacities(
+            settings.queue_items, settings.candidate_groups, min(settings.visible_clusters, MAX_VISIBLE_CLUSTERS)
+        )
+        if self._capacities is None or not self._key or self._key[0] != first:
+            self._capacities = first
+        persistent = (self.device.traversal if settings.traversal == "auto" else settings.traversal) == "persistent"
+        if persistent and "shader-int64-atomic-all-ops" not in self.device.features:
+            raise RuntimeError(
+                f"{self.device.adapter_name} lacks shader-int64-atomic-all-ops, which the persistent traversal needs;"
+                " use --traversal levels"
+            )
+        if settings.raster == "hardware":
+            raise ValueError("the hardware raster is not part of this version; use --raster auto or software")
+        overdraw = settings.view == "overdraw"
+        workgroups = settings.persistent_workgroups or (8 if self.device.is_software else 528)
+        key = (first, self._capacities, size, persistent, settings.view, settings.runtime_checks, workgroups)
+        if key == self._key:
+            return
+        self._context = Context(
+            device=self.device,
+            scene_buffers=self._scene_buffers,
+            queues=Queues(self.device, self._capacities),
+            view=ViewResources(self.device, size, overdraw),
+            timer=self._timer,
+            use_persistent=persistent,
+            persistent_workgroups=workgroups,
+            runtime_checks=settings.runtime_checks,
+            show=layout.CONSTANTS[f"SHOW_{settings.view.upper()}"],
+        )
+        self._passes, self._aov, self._key = FramePasses(self._context), None, key
+
+    def _adapt(self, settings: FrameSettings, statistics: FrameStatistics, notes: list[str]) -> FrameSettings:
+        """Return settings for another attempt at an incomplete frame; grow what was too small and note it."""
+        assert self._capacities
+        if statistics.is_aborted:
+            self._key = ()
+            notes.append("the persistent traversal stood still; drawn with levels")
+            log.warning(notes[-1])
+            return replace(settings, traversal="levels")
+        limits = self.device.limits
+        requested = {name: queue.requested for name, queue in statistics.queues.items()}
+        binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
+        grown = self._capacities.grown_for(**requested, binding_bytes=binding)
+        if grown != self._capacities:
+            notes.append(f"queues grown to {grown.nodes} nodes, {grown.groups} groups, {grown.clusters} clusters")
+            self._capacities = grown
+            return settings
+        raised = max(1.25 * settings.error_pixels, 0.25)
+        notes.append(
+            f"error raised from {settings.error_pixels:g} to {raised:g} pixels: the queues cannot grow further"
+        )
+        log.warning(notes[-1])
+        return replace(settings, error_pixels=raised)
+
+    def _statistics(self, pending: Pending, parts: list[bytes]) -> FrameStatistics:
+        assert self._context and self._scene_buffers
+        state = np.frombuffer(parts[0], layout.PASS_STATE)[0]
+        queues = queue_fill(state, pending.capacities)
+        aborted = bool(state["aborted"])
+        complete = not aborted and all(queue.requested == queue.stored for queue in queues.values())
+        return FrameStatistics(
+            size=pending.size,
+            traversal=pending.traversal,
+            error_pixels=pending.settings.error_pixels,
+            passes={"main": funnels(state)},
+            clusters={name: int(state[f"clusters_{name}"]) for name in ("software", "hardware")},
+            triangles={name: int(state[f"triangles_{name}"]) for name in ("software", "hardware")},
+            queues=queues,
+            memory_bytes={
+                **self._scene_buffers.memory_bytes,
+                "queues": self._context.queues.memory_bytes,
+                "view": self._context.view.memory_bytes,
+            },
+            pages_resident=len(self._scene_buffers.scene.pages),
+            is_complete=complete,
+            is_aborted=aborted,
+            passes_ms=self._timer.milliseconds(parts[1] if len(parts) > 1 else b"", pending.labels),
+        )

@@ -1,0 +1,130 @@
+"""Every setting of the builder and of the frame, in two frozen dataclasses.
+
+The command line, the viewer and experiment files all read and write these fields by these names.
+"""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+Traversal = Literal["auto", "persistent", "levels"]
+Raster = Literal["auto", "software", "hardware"]
+ViewMode = Literal[
+    "shaded",
+    "normals",
+    "clusters",
+    "groups",
+    "levels",
+    "triangles",
+    "instances",
+    "materials",
+    "depth",
+    "overdraw",
+    "raster",
+]
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What the builder does; changing a field means building again."""
+
+    cluster_triangles: int = 128  # at most MAX_CLUSTER_TRIANGLES
+    cluster_vertices: int = 255  # at most MAX_CLUSTER_VERTICES
+    group_clusters: int = 20  # target; groups hold 8 to 32
+    reduction: float = 0.5  # triangles kept by a simplification
+    least_shrink: float = 0.15  # a group that shrinks less is tried again with other neighbours
+    lattice_fraction: float = 1.0 / 64.0  # largest lattice step, in median edge lengths
+    normal_weight: float = 0.5  # a normal turned by one radian counts as this many edge lengths
+    uv_weight: float = 1.0  # a UV moved by what one edge length spans counts as this many edge lengths
+    color_weight: float = 0.5  # a colour changed by 1 counts as this many edge lengths
+    error_percentile: float = 99.5  # of the distances sampled in both directions
+    error_margin: float = 1.1  # the claimed error is the percentile times this
+    error_samples: int = 32  # source samples carried by each cluster
+    crease_degrees: float = 60.0  # computed normals are split at sharper edges
+    page_bytes: int = 131072
+    compression_level: int = 3  # zstandard
+    up: Literal["y", "z"] = "y"  # axis of the file that becomes +Y
+    scale: float = 1.0  # metres per unit of the file
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """What one frame does; every field may change between frames."""
+
+    error_pixels: float = 1.0  # tau: largest claimed error on the screen; 0 draws the source clusters
+    attribute_weight: float = 1.0  # of attribute errors against geometric ones
+    traversal: Traversal = "auto"
+    raster: Raster = "auto"
+    occlusion: bool = True
+    view: ViewMode = "shaded"
+    hardware_pixels: float = 64.0  # clusters larger than this on the screen go to the hardware raster
+    queue_items: int = 1 << 20  # first capacity of the node queue; grows when a frame needs more
+    candidate_groups: int = 1 << 18  # likewise
+    visible_clusters: int = 1 << 18  # likewise; at most 2^21
+    persistent_workgroups: int = 0  # 0: chosen by the adapter
+    runtime_checks: bool = True  # bounds and loop checks that the shader compiler adds
+    background: tuple[float, float, float] = (0.05, 0.06, 0.08)  # linear
+    light_direction: tuple[float, float, float] = (0.4, 0.8, 0.5)  # towards the light, world space
+    exposure: float = 1.0
+
+
+Settings = TypeVar("Settings", BuildSettings, FrameSettings)
+
+
+def settings_from(kind: type[Settings], values: dict[str, Any]) -> Settings:
+    """Return `kind` with `values` over its defaults; raise ValueError that names a wrong field or value."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    checked = {}
+    for name, value in values.items():
+        if name not in fields:
+            raise ValueError(f"unknown setting {name!r}; one of: {', '.join(sorted(fields))}")
+        checked[name] = _checked(name, fields[name], value)
+    return kind(**checked)
+
+
+def load_settings(kind: type[Settings], path: str | Path) -> Settings:
+    """Read `kind` from a TOML file; raise ValueError with the path where it does not fit."""
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return settings_from(kind, values)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def settings_toml(settings: BuildSettings | FrameSettings) -> str:
+    """Return the settings as TOML text; `load_settings` reads it back."""
+    return "".join(f"{name} = {_toml(value)}\n" for name, value in dataclasses.asdict(settings).items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)
+
+
+def _checked(name: str, field: dataclasses.Field, value: Any) -> Any:
+    kind = field.type
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"setting {name} is {value!r}; one of: {', '.join(get_args(kind))}")
+        return value
+    default = field.default
+    if isinstance(default, bool) or isinstance(value, bool):
+        good = isinstance(default, bool) and isinstance(value, bool)
+    elif isinstance(default, tuple):
+        good = isinstance(value, (list, tuple)) and len(value) == len(default)
+        value = tuple(float(item) for item in value) if good else value
+    elif isinstance(default, float):
+        good = isinstance(value, (int, float))
+        value = float(value) if good else value
+    else:
+        good = isinstance(value, type(default))
+    if not good:
+        raise ValueError(f"setting {name} is {value!r}; expected {type(default).__name__}")
+    return value

@@ -1,0 +1,104 @@
+// The members of each candidate group: one lane a cluster. Drawn is what its own group is too coarse to
+// replace and what the group that made it represents well enough.
+import package::layout::{PassState, Cluster, CandidateGroup, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS};
+import package::scene::{views, meshes, groups, instances, page_addresses, view_of, instance_of};
+import package::transform::{eye_to_instance};
+import package::lod::{combined_error, projected_error};
+import package::frustum::{is_outside_frustum};
+import package::decode::{read_cluster, triangle_count};
+
+@group(1) @binding(0) var<storage, read_write> state: PassState;
+@group(1) @binding(1) var<storage, read> candidate_groups: array<CandidateGroup>;
+@group(1) @binding(2) var<storage, read_write> visible_clusters: array<VisibleCluster>;
+@group(1) @binding(3) var<storage, read_write> raster_arguments: array<atomic<u32>>; // dispatch of rasterize_software
+
+const LANES_PER_GROUP: u32 = 32u; // MAX_GROUP_CLUSTERS
+const FOLD: u32 = 32768u; // workgroups in x before a dispatch grows in y
+
+const TEST_NONE: u32 = 0u;
+const TEST_KEPT: u32 = 1u;
+const TEST_OUTSIDE_FRUSTUM: u32 = 2u;
+const TEST_WRONG_DETAIL: u32 = 3u;
+
+// Whether the projected error of a group is too large to accept.
+fn is_too_coarse(view_instance: u32, group_index: u32) -> bool {
+    let view = views[view_of(view_instance)];
+    let instance = instances[instance_of(view_instance)];
+    let group = groups[group_index];
+    let error = combined_error(view, group.geometric_error, group.attribute_error);
+    return projected_error(instance, eye_to_instance(instance, view), view, group.center, group.radius, error) > view.error_pixels;
+}
+
+fn test_cluster(view_instance: u32, group_index: u32, cluster: Cluster) -> u32 {
+    let view = views[view_of(view_instance)];
+    let instance = instances[instance_of(view_instance)];
+    let mesh = meshes[instance.mesh];
+    if (!is_too_coarse(view_instance, group_index)) {
+        return TEST_WRONG_DETAIL;
+    }
+    if (cluster.made_by != NONE && is_too_coarse(view_instance, mesh.group_base + cluster.made_by)) {
+        return TEST_WRONG_DETAIL;
+    }
+    let box_min = vec3f(cluster.origin) * mesh.step;
+    let box_max = vec3f(cluster.origin + vec3i(cluster.extent)) * mesh.step;
+    if (is_outside_frustum(instance, eye_to_instance(instance, view), view, box_min, box_max)) {
+        return TEST_OUTSIDE_FRUSTUM;
+    }
+    return TEST_KEPT;
+}
+
+@compute @workgroup_size(64)
+fn cluster_cull(
+    @builtin(local_invocation_index) lane: u32,
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(num_workgroups) workgroups: vec3u,
+) {
+    let candidate = (workgroup.y * workgroups.x + workgroup.x) * (64u / LANES_PER_GROUP) + lane / LANES_PER_GROUP;
+    let member = lane % LANES_PER_GROUP;
+    var outcome = TEST_NONE;
+    var view_instance = 0u;
+    var address = 0u;
+    var triangles = 0u;
+    if (candidate < min(atomicLoad(&state.candidate_groups), arrayLength(&candidate_groups))) {
+        let entry = candidate_groups[candidate];
+        view_instance = entry.view_instance;
+        let group = groups[entry.group];
+        if (member < ((group.place >> 16u) & 255u)) {
+            let place = (group.place & 0xffffu) + member;
+            address = page_addresses[group.page] + PAGE_HEADER_WORDS + place * CLUSTER_WORDS;
+            let cluster = read_cluster(address);
+            outcome = test_cluster(view_instance, entry.group, cluster);
+            triangles = triangle_count(cluster);
+        }
+    }
+    append(outcome == TEST_KEPT, view_instance, address, triangles);
+    let tested = subgroupAdd(select(0u, 1u, outcome != TEST_NONE));
+    let outside = subgroupAdd(select(0u, 1u, outcome == TEST_OUTSIDE_FRUSTUM));
+    let wrong_detail = subgroupAdd(select(0u, 1u, outcome == TEST_WRONG_DETAIL));
+    if (subgroupExclusiveAdd(1u) == 0u) {
+        atomicAdd(&state.clusters_tested, tested);
+        atomicAdd(&state.clusters_culled_frustum, outside);
+        atomicAdd(&state.clusters_culled_detail, wrong_detail);
+    }
+}
+
+// Append the kept clusters of a subgroup with one atomic.
+fn append(is_kept: bool, view_instance: u32, address: u32, triangles: u32) {
+    let kept = select(0u, 1u, is_kept);
+    let before = subgroupExclusiveAdd(kept);
+    let count = subgroupAdd(kept);
+    let triangle_sum = subgroupAdd(kept * triangles);
+    var first = 0u;
+    if (subgroupExclusiveAdd(1u) == 0u && count > 0u) {
+        first = atomicAdd(&state.visible_clusters, count);
+        atomicAdd(&state.clusters_software, count);
+        atomicAdd(&state.triangles_software, triangle_sum);
+        let workgroups = min(first + count, arrayLength(&visible_clusters));
+        atomicMax(&raster_arguments[0], min(workgroups, FOLD));
+        atomicMax(&raster_arguments[1], (workgroups + FOLD - 1u) / FOLD);
+    }
+    let slot = subgroupBroadcastFirst(first) + before;
+    if (is_kept && slot < arrayLength(&visible_clusters)) {
+        visible_clusters[slot] = VisibleCluster(view_instance, address);
+    }
+}

@@ -1,0 +1,241 @@
+// Every structure that file, host and GPU share, and every limit they agree on.
+// engine/layout.py reads this text into numpy dtypes; nothing here is written down a second time.
+//
+// Indices in an asset file count from the start of that file. Scene upload moves them to the scene's
+// tables (nodes, groups, pages); only references inside a page stay relative, to Mesh.group_base.
+
+const NONE: u32 = 0xffffffffu;
+
+// Limits of the cluster hierarchy.
+const MAX_CLUSTER_TRIANGLES: u32 = 128u;
+const MAX_CLUSTER_VERTICES: u32 = 255u;
+const MAX_GROUP_CLUSTERS: u32 = 32u;
+const BVH_WIDTH: u32 = 8u;
+// The error of a root group: larger than any length, and finite when scaled and projected.
+const ROOT_ERROR: f32 = 1e30;
+
+// Pages. A page travels, is decoded and becomes resident as a whole.
+const PAGE_WORDS: u32 = 32768u; // 128 KiB
+const ROOT_PAGE_WORDS: u32 = 8192u; // 32 KiB
+const PAGE_HEADER_WORDS: u32 = 8u;
+const CLUSTER_WORDS: u32 = 12u;
+
+// Cluster.counts: flags in the top byte.
+const CLUSTER_MASKED: u32 = 1u;
+const CLUSTER_TWO_SIDED: u32 = 2u;
+const CLUSTER_HAS_NORMALS: u32 = 4u;
+const CLUSTER_HAS_UVS: u32 = 8u;
+const CLUSTER_HAS_COLORS: u32 = 16u;
+
+// Node.child_count of a leaf, whose Node.child is a group.
+const NODE_LEAF: u32 = 0u;
+
+// PageHeader.flags
+const PAGE_ROOT: u32 = 1u;
+
+// Instance.flags
+const INSTANCE_MIRRORED: u32 = 1u; // the determinant of the linear part is negative
+
+// A view and an instance in one word: four bits of view above 28 bits of instance.
+const INSTANCE_BITS: u32 = 28u;
+const MAX_VIEWS: u32 = 15u;
+
+// View.flags
+const VIEW_ORTHOGRAPHIC: u32 = 1u;
+
+// Material.flags
+const MATERIAL_MASKED: u32 = 1u;
+const MATERIAL_TWO_SIDED: u32 = 2u;
+const MATERIAL_BLENDED: u32 = 4u; // drawn as opaque; kept so that a report can name it
+
+// What an image shows (FrameSettings.view) and what an AOV holds.
+const SHOW_SHADED: u32 = 0u;
+const SHOW_NORMALS: u32 = 1u;
+const SHOW_CLUSTERS: u32 = 2u;
+const SHOW_GROUPS: u32 = 3u;
+const SHOW_LEVELS: u32 = 4u;
+const SHOW_TRIANGLES: u32 = 5u;
+const SHOW_INSTANCES: u32 = 6u;
+const SHOW_MATERIALS: u32 = 7u;
+const SHOW_DEPTH: u32 = 8u;
+const SHOW_OVERDRAW: u32 = 9u;
+const SHOW_RASTER: u32 = 10u;
+const AOV_DEPTH: u32 = 0u;
+const AOV_NORMAL: u32 = 1u;
+const AOV_INSTANCE: u32 = 2u;
+const AOV_CLUSTER: u32 = 3u;
+const AOV_TRIANGLE: u32 = 4u;
+const AOV_LEVEL: u32 = 5u;
+const AOV_MATERIAL: u32 = 6u;
+
+// One entry of the BVH. Inner node: everything below it. Leaf: one group, with that group's own
+// sphere and error, bit for bit, so that a group is judged alike wherever it is met.
+struct Node {
+    center: vec3f, // level-of-detail sphere; contains the spheres of the groups below
+    radius: f32,
+    box_min: vec3f, // geometry of the members below: for frustum and occlusion only
+    geometric_error: f32, // largest below; object-space length
+    box_max: vec3f,
+    attribute_error: f32, // largest below
+    child: u32, // first child node, or the group of a leaf
+    child_count: u32, // NODE_LEAF or 1..BVH_WIDTH
+    made_by_geometric_error: f32, // smallest of the groups that made members below; 0 if one is a source cluster
+    made_by_attribute_error: f32,
+}
+
+// Clusters that were simplified together. Its members are drawn where its error is too large to accept.
+struct Group {
+    center: vec3f, // level-of-detail sphere; contains the spheres of the groups that made its members
+    radius: f32,
+    box_min: vec3f, // geometry of its members
+    geometric_error: f32, // claimed distance of its products to the source; ROOT_ERROR where nothing was made
+    box_max: vec3f,
+    attribute_error: f32,
+    page: u32,
+    first_cluster: u32, // asset-wide number of its first member
+    place: u32, // first member within the page | member count << 16 | level << 24
+    mesh: u32,
+}
+
+// A cluster record in a page; the records follow the page header. `data` counts words from the record's own
+// first word to its streams, which follow one another, each from a word of its own: material ranges (1 word each:
+// end triangle | material << 8), triangles (3 bytes each), positions (bit stream of x y z), normals (2 bytes each:
+// octahedral, snorm), UVs (2 signed origin words, bit stream of u v), colours (1 word each: r g b a from the low byte).
+// Bit i of a stream is bit i % 32 of word i / 32. uv = f32(origin + offset) * Mesh.uv_step.
+struct Cluster {
+    origin: vec3i, // lattice; position = f32(origin + offset) * Mesh.step
+    made_by: u32, // group relative to Mesh.group_base; NONE for a source cluster
+    extent: vec3u, // largest offset per axis: origin and extent are the exact box
+    group: u32, // the group it is a member of, relative to Mesh.group_base
+    counts: u32, // vertices | triangles << 8 | level << 16 | flags << 24
+    bits: u32, // widths of one offset: x | y << 5 | z << 10 | u << 15 | v << 20, and range count << 25
+    data: u32,
+    index: u32, // asset-wide number
+}
+
+struct PageHeader {
+    cluster_count: u32,
+    first_cluster: u32, // asset-wide number of its first cluster
+    first_group: u32,
+    group_count: u32,
+    dependency_count: u32, // pages that hold products made by groups here; they must be resident before this one
+    dependency_word: u32, // word of the list in the page
+    word_count: u32,
+    flags: u32, // PAGE_ROOT
+}
+
+struct Mesh {
+    center: vec3f, // bounding sphere of the geometry
+    radius: f32,
+    box_min: vec3f,
+    step: f32, // edge of the position lattice: a power of two
+    box_max: vec3f,
+    uv_step: f32, // a power of two
+    origin_high: vec3f, // asset position of local (0, 0, 0): high + low float32
+    root_node: u32,
+    origin_low: vec3f,
+    group_base: u32, // first group of its asset
+    node_count: u32,
+    group_count: u32,
+    cluster_count: u32,
+    material_base: u32, // first material of its asset
+}
+
+// Object to world: linear * p + translation. The translation is a pair so that the eye can be
+// subtracted without loss.
+struct Instance {
+    linear_x: vec3f, // image of the x axis
+    mesh: u32,
+    linear_y: vec3f,
+    flags: u32,
+    linear_z: vec3f,
+    max_scale: f32, // largest singular value of the linear part, rounded up
+    translation_high: vec3f,
+    generation: u32, // changes when the slot gets another instance
+    translation_low: vec3f,
+    user_index: u32, // number of the instance in the scene description
+}
+
+// Camera of one image. Everything is relative to the eye.
+struct View {
+    eye_high: vec3f,
+    near: f32,
+    eye_low: vec3f,
+    far: f32, // orthographic views only
+    right: vec3f, // unit axes of the view in world space
+    scale_x: f32, // clip x = scale_x * x / depth (perspective) or scale_x * x (orthographic)
+    up: vec3f,
+    scale_y: f32,
+    forward: vec3f,
+    lod_scale: f32, // pixels per unit of length at distance 1 (perspective), or anywhere (orthographic)
+    size: vec2u, // pixels
+    error_pixels: f32, // tau
+    attribute_weight: f32,
+    planes: array<vec4f, 5>, // left, right, bottom, top, near; inside where dot(n, p) + w >= 0
+    flags: u32,
+    frame: u32,
+    first_pixel: u32, // of the view's own visibility buffer
+    jitter_seed: u32,
+}
+
+// An entry of CandidateNodesAndClusters: a node that waits to be tested.
+struct WorkItem {
+    view_instance: u32,
+    node: u32,
+}
+
+// A group whose members wait to be tested.
+struct CandidateGroup {
+    view_instance: u32,
+    group: u32,
+}
+
+// A cluster that is drawn.
+struct VisibleCluster {
+    view_instance: u32,
+    address: u32, // word of its record in the page pool
+}
+
+// What one pass over the hierarchy (main or post) leaves behind: queue ends and statistics.
+// The published name of the pair is MainAndPostPassPersistentStates.
+struct PassState {
+    node_progress: atomic<u64>, // nodes pushed << 32 | nodes finished; equal halves: nothing is left to do
+    nodes_taken: atomic<u32>,
+    candidate_groups: atomic<u32>, // requested; stored up to the capacity
+    visible_clusters: atomic<u32>, // requested, of both passes; stored up to the capacity
+    aborted: atomic<u32>, // the queue stood still for too long: the frame is not complete
+    instances_tested: atomic<u32>,
+    instances_culled_frustum: atomic<u32>,
+    instances_culled_size: atomic<u32>,
+    instances_culled_occlusion: atomic<u32>,
+    nodes_tested: atomic<u32>,
+    nodes_culled_frustum: atomic<u32>,
+    nodes_culled_detail: atomic<u32>, // finer or coarser than wanted
+    nodes_culled_occlusion: atomic<u32>,
+    clusters_tested: atomic<u32>,
+    clusters_culled_frustum: atomic<u32>,
+    clusters_culled_detail: atomic<u32>,
+    clusters_culled_occlusion: atomic<u32>,
+    clusters_software: atomic<u32>,
+    clusters_hardware: atomic<u32>,
+    triangles_software: atomic<u32>,
+    triangles_hardware: atomic<u32>,
+}
+
+struct Material {
+    base_color: vec4f, // linear
+    emissive: vec3f,
+    metallic: f32,
+    roughness: f32,
+    normal_scale: f32,
+    occlusion_strength: f32,
+    alpha_cutoff: f32,
+    base_color_texture: u32, // texture of the asset, or NONE
+    metallic_roughness_texture: u32,
+    normal_texture: u32,
+    occlusion_texture: u32,
+    emissive_texture: u32,
+    shader: u32, // material function; 0 is glTF metallic-roughness
+    flags: u32,
+    sampler: u32, // wrap u | wrap v << 4 | nearest << 8; 0 is repeat, linear
+}
