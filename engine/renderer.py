@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import wgpu
 
 from engine import layout
 from engine.camera import Camera, view_record
@@ -109,7 +108,9 @@ class Renderer:
         self.load(scene)
         self._prepare(settings, size)
         context, passes = self._context, self._passes
-        assert context and passes and self._scene_buffers and self._capacities
+        assert context is not None
+        assert passes is not None
+        assert self._capacities is not None
         view = view_record(camera, size, settings, bounds=scene.bounds() if camera.orthographic_height else None)
         gpu = self.device.wgpu_device
         context.encoder = gpu.create_command_encoder(label="frame")
@@ -117,8 +118,8 @@ class Renderer:
         passes.encode(context, view, settings, depth_scale=camera.distance)
         self._timer.resolve(context.encoder)
         sources = [(context.queues.resources["state"], layout.PASS_STATE.itemsize)]
-        if self._timer.bytes:
-            sources.append((self._timer.buffer, self._timer.bytes))
+        if self._timer.size_bytes:
+            sources.append((self._timer.buffer, self._timer.size_bytes))
         traversal = "persistent" if context.use_persistent else "levels"
         pending = Pending(self._capacities, list(self._timer.labels), settings, size, traversal, tag)
         self._readback.copy(context.encoder, sources, pending)
@@ -157,8 +158,9 @@ class Renderer:
         return read_buffer(self.device, buffer, np.dtype(np.uint64), width * height).reshape(height, width)
 
     def read_visible_clusters(self) -> np.ndarray:
-        """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and asset-wide cluster."""
-        assert self._context and self._scene_buffers, "render a frame first"
+        """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and scene-wide cluster."""
+        assert self._context, "render a frame first"
+        assert self._scene_buffers
         resources = self._context.queues.resources
         state = read_buffer(self.device, resources["state"], layout.PASS_STATE, 1)[0]
         count = min(int(state["visible_clusters"]), self._context.queues.capacities.clusters)
@@ -226,7 +228,8 @@ class Renderer:
         return replace(settings, error_pixels=raised)
 
     def _statistics(self, pending: Pending, parts: list[bytes]) -> FrameStatistics:
-        assert self._context and self._scene_buffers
+        assert self._context
+        assert self._scene_buffers
         state = np.frombuffer(parts[0], layout.PASS_STATE)[0]
         queues = queue_fill(state, pending.capacities)
         aborted = bool(state["aborted"])

@@ -53,52 +53,69 @@ fn cluster_cull(
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) workgroups: vec3u,
 ) {
-    let candidate = (workgroup.y * workgroups.x + workgroup.x) * (64u / LANES_PER_GROUP) + lane / LANES_PER_GROUP;
+    let groups_per_workgroup = 64u / LANES_PER_GROUP;
+    let count = min(atomicLoad(&state.candidate_groups), arrayLength(&candidate_groups));
     let member = lane % LANES_PER_GROUP;
-    var outcome = TEST_NONE;
-    var view_instance = 0u;
-    var address = 0u;
+    var tested = 0u;
+    var outside = 0u;
+    var wrong_detail = 0u;
+    var kept = 0u;
     var triangles = 0u;
-    if (candidate < min(atomicLoad(&state.candidate_groups), arrayLength(&candidate_groups))) {
-        let entry = candidate_groups[candidate];
-        view_instance = entry.view_instance;
-        let group = groups[entry.group];
-        if (member < ((group.place >> 16u) & 255u)) {
-            let place = (group.place & 0xffffu) + member;
-            address = page_addresses[group.page] + PAGE_HEADER_WORDS + place * CLUSTER_WORDS;
-            let cluster = read_cluster(address);
-            outcome = test_cluster(view_instance, entry.group, cluster);
-            triangles = triangle_count(cluster);
+    var end = 0u;
+    // The same number of turns for both groups of a workgroup: `first` is the first of them.
+    for (var first = workgroup.x * groups_per_workgroup; first < count; first += workgroups.x * groups_per_workgroup) {
+        let candidate = first + lane / LANES_PER_GROUP;
+        var outcome = TEST_NONE;
+        var view_instance = 0u;
+        var address = 0u;
+        if (candidate < count) {
+            let entry = candidate_groups[candidate];
+            view_instance = entry.view_instance;
+            let group = groups[entry.group];
+            if (member < ((group.place >> 16u) & 255u)) {
+                let place = (group.place & 0xffffu) + member;
+                address = page_addresses[group.page] + PAGE_HEADER_WORDS + place * CLUSTER_WORDS;
+                let cluster = read_cluster(address);
+                outcome = test_cluster(view_instance, entry.group, cluster);
+                triangles += select(0u, triangle_count(cluster), outcome == TEST_KEPT);
+            }
         }
+        end = max(end, append(outcome == TEST_KEPT, view_instance, address));
+        tested += select(0u, 1u, outcome != TEST_NONE);
+        outside += select(0u, 1u, outcome == TEST_OUTSIDE_FRUSTUM);
+        wrong_detail += select(0u, 1u, outcome == TEST_WRONG_DETAIL);
+        kept += select(0u, 1u, outcome == TEST_KEPT);
     }
-    append(outcome == TEST_KEPT, view_instance, address, triangles);
-    let tested = subgroupAdd(select(0u, 1u, outcome != TEST_NONE));
-    let outside = subgroupAdd(select(0u, 1u, outcome == TEST_OUTSIDE_FRUSTUM));
-    let wrong_detail = subgroupAdd(select(0u, 1u, outcome == TEST_WRONG_DETAIL));
-    if (subgroupExclusiveAdd(1u) == 0u) {
+    tested = subgroupAdd(tested);
+    outside = subgroupAdd(outside);
+    wrong_detail = subgroupAdd(wrong_detail);
+    kept = subgroupAdd(kept);
+    triangles = subgroupAdd(triangles);
+    if (subgroupExclusiveAdd(1u) == 0u && tested > 0u) {
         atomicAdd(&state.clusters_tested, tested);
         atomicAdd(&state.clusters_culled_frustum, outside);
         atomicAdd(&state.clusters_culled_detail, wrong_detail);
+        atomicAdd(&state.clusters_software, kept);
+        atomicAdd(&state.triangles_software, triangles);
+        // y * FOLD + x numbers the workgroups of the raster; some may be too many.
+        let drawn = min(end, arrayLength(&visible_clusters));
+        atomicMax(&raster_arguments[0], min(drawn, FOLD));
+        atomicMax(&raster_arguments[1], (drawn + FOLD - 1u) / FOLD);
     }
 }
 
-// Append the kept clusters of a subgroup with one atomic.
-fn append(is_kept: bool, view_instance: u32, address: u32, triangles: u32) {
+// Append the kept clusters of a subgroup with one atomic; returns the end of what was appended.
+fn append(is_kept: bool, view_instance: u32, address: u32) -> u32 {
     let kept = select(0u, 1u, is_kept);
     let before = subgroupExclusiveAdd(kept);
     let count = subgroupAdd(kept);
-    let triangle_sum = subgroupAdd(kept * triangles);
     var first = 0u;
     if (subgroupExclusiveAdd(1u) == 0u && count > 0u) {
         first = atomicAdd(&state.visible_clusters, count);
-        atomicAdd(&state.clusters_software, count);
-        atomicAdd(&state.triangles_software, triangle_sum);
-        let workgroups = min(first + count, arrayLength(&visible_clusters));
-        atomicMax(&raster_arguments[0], min(workgroups, FOLD));
-        atomicMax(&raster_arguments[1], (workgroups + FOLD - 1u) / FOLD);
     }
-    let slot = subgroupBroadcastFirst(first) + before;
-    if (is_kept && slot < arrayLength(&visible_clusters)) {
-        visible_clusters[slot] = VisibleCluster(view_instance, address);
+    first = subgroupBroadcastFirst(first);
+    if (is_kept && first + before < arrayLength(&visible_clusters)) {
+        visible_clusters[first + before] = VisibleCluster(view_instance, address);
     }
+    return select(0u, first + count, count > 0u);
 }

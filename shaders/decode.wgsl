@@ -117,10 +117,9 @@ fn read_position(stream: u32, cluster: Cluster, step: f32, vertex: u32) -> vec3f
     return vec3f(cluster.origin + offset) * step;
 }
 
-// Octahedral normal, 8 + 8 bits (Cigolle et al., "A Survey of Efficient Representations for Independent Unit Vectors", 2014).
+// Octahedral normal, two signed bytes (Cigolle et al., "A Survey of Efficient Representations for Independent Unit Vectors", 2014).
 fn read_normal(stream: u32, vertex: u32) -> vec3f {
-    let packed = (pool_word(stream + (vertex >> 1u)) >> (16u * (vertex & 1u))) & 0xffffu;
-    let p = vec2f(f32(packed & 255u), f32(packed >> 8u)) / 127.5 - 1.0;
+    let p = unpack4x8snorm(pool_word(stream + (vertex >> 1u)) >> (16u * (vertex & 1u))).xy;
     var n = vec3f(p, 1.0 - abs(p.x) - abs(p.y));
     let fold = max(-n.z, 0.0);
     n.x -= select(-fold, fold, n.x >= 0.0);

@@ -2,7 +2,7 @@
 // progress of threads, and must find the same groups as persistent_cull.
 import package::layout::{PassState, NONE, NODE_LEAF};
 import package::scene::{nodes};
-import package::queue::{state, node_queue, node_capacity, level_counts, level_start, reserve_nodes, store_node, push_group};
+import package::queue::{state, node_queue, node_capacity, level_counts, level_start, reserve_nodes, store_node, push_group, is_first_lane};
 import package::traversal::{visit, VISIT_KEPT, VISIT_OUTSIDE_FRUSTUM, VISIT_WRONG_DETAIL};
 
 struct LevelsCull {
@@ -21,28 +21,28 @@ fn levels_cull(
     let count = atomicLoad(&level_counts[dispatch.level]);
     let slot = start + index;
     let is_real = index < count && slot < node_capacity();
-    var outcome = VISIT_KEPT;
+    var outcome = VISIT_WRONG_DETAIL;
+    var view_instance = 0u;
+    var child = 0u;
+    var child_count = 0u;
     if (is_real) {
-        let view_instance = atomicLoad(&node_queue[2u * slot]);
+        view_instance = atomicLoad(&node_queue[2u * slot]);
         let node = nodes[atomicLoad(&node_queue[2u * slot + 1u])];
         atomicStore(&node_queue[2u * slot], NONE);
         atomicStore(&node_queue[2u * slot + 1u], NONE);
         outcome = visit(view_instance, node);
-        if (outcome == VISIT_KEPT) {
-            if (node.child_count == NODE_LEAF) {
-                push_group(view_instance, node.child);
-            } else {
-                let place = reserve_nodes(dispatch.level + 1u, start + count, node.child_count, 0u);
-                for (var i = 0u; i < node.child_count; i++) {
-                    store_node(place + i, view_instance, node.child + i);
-                }
-            }
-        }
+        child = node.child;
+        child_count = select(0u, node.child_count, outcome == VISIT_KEPT);
+    }
+    push_group(outcome == VISIT_KEPT && child_count == NODE_LEAF, view_instance, child);
+    let place = reserve_nodes(dispatch.level + 1u, start + count, child_count, 0u);
+    for (var i = 0u; i < child_count; i++) {
+        store_node(place + i, view_instance, child + i);
     }
     let tested = subgroupAdd(select(0u, 1u, is_real));
     let outside = subgroupAdd(select(0u, 1u, is_real && outcome == VISIT_OUTSIDE_FRUSTUM));
     let wrong_detail = subgroupAdd(select(0u, 1u, is_real && outcome == VISIT_WRONG_DETAIL));
-    if (subgroupExclusiveAdd(1u) == 0u) {
+    if (is_first_lane()) {
         atomicAdd(&state.nodes_tested, tested);
         atomicAdd(&state.nodes_culled_frustum, outside);
         atomicAdd(&state.nodes_culled_detail, wrong_detail);

@@ -20,7 +20,8 @@ import package::layout::{PassState, NONE};
 
 override use_persistent: bool = true;
 
-const CANDIDATES_PER_WORKGROUP: u32 = 2u; // cluster_cull: 32 lanes a group
+const GROUPS_PER_WORKGROUP: u32 = 2u; // cluster_cull: 32 lanes a group
+const CLUSTER_CULL_WORKGROUPS: u32 = 2048u; // at most; they take several groups each, one after the other
 const FOLD: u32 = 32768u; // workgroups in x before a dispatch grows in y
 
 fn node_capacity() -> u32 {
@@ -43,12 +44,26 @@ fn level_start(level: u32) -> u32 {
     return start;
 }
 
-// Reserve slots for `count` nodes of `level`; `start` is level_start(level). `finished` nodes (0 or 1) are
-// reported done by the same atomic.
+fn is_first_lane() -> bool {
+    return subgroupExclusiveAdd(1u) == 0u;
+}
+
+// Reserve slots for `count` nodes of each lane, all at `level`; `start` is level_start(level). `finished` nodes (0 or 1)
+// of each lane are reported done by the same atomic: one for all active lanes of a subgroup. Returns the lane's first slot.
 fn reserve_nodes(level: u32, start: u32, count: u32, finished: u32) -> u32 {
+    let before = subgroupExclusiveAdd(count);
+    let total = subgroupAdd(count);
+    let done = subgroupAdd(finished);
+    var first = 0u;
+    if (is_first_lane() && total + done > 0u) {
+        first = reserve_for_subgroup(level, start, total, done);
+    }
+    return subgroupBroadcastFirst(first) + before;
+}
+
+fn reserve_for_subgroup(level: u32, start: u32, count: u32, finished: u32) -> u32 {
     if (use_persistent) {
-        let before = atomicAdd(&state.node_progress, (u64(count) << 32u) + u64(finished));
-        let slot = u32(before >> 32u);
+        let slot = u32(atomicAdd(&state.node_progress, (u64(count) << 32u) + u64(finished)) >> 32u);
         let stored = min(slot + count, max(slot, node_capacity())) - slot;
         if (stored < count) {
             atomicAdd(&state.node_progress, u64(count - stored)); // what has no place is done
@@ -56,7 +71,7 @@ fn reserve_nodes(level: u32, start: u32, count: u32, finished: u32) -> u32 {
         return slot;
     }
     if (count == 0u) {
-        return 0u;
+        return start;
     }
     let place = atomicAdd(&level_counts[level], count);
     atomicAdd(&state.node_progress, u64(count) << 32u);
@@ -67,12 +82,20 @@ fn reserve_nodes(level: u32, start: u32, count: u32, finished: u32) -> u32 {
     return start + place;
 }
 
-fn push_group(view_instance: u32, group: u32) {
-    let slot = atomicAdd(&state.candidate_groups, 1u);
-    if (slot < arrayLength(&candidate_groups)) {
+// Append `group` to the candidates where `is_pushed`; one atomic for all active lanes of a subgroup.
+fn push_group(is_pushed: bool, view_instance: u32, group: u32) {
+    let count = select(0u, 1u, is_pushed);
+    let before = subgroupExclusiveAdd(count);
+    let total = subgroupAdd(count);
+    var first = 0u;
+    if (is_first_lane() && total > 0u) {
+        first = atomicAdd(&state.candidate_groups, total);
+        let stored = min(first + total, arrayLength(&candidate_groups));
+        atomicMax(&cluster_arguments[0], min((stored + GROUPS_PER_WORKGROUP - 1u) / GROUPS_PER_WORKGROUP, CLUSTER_CULL_WORKGROUPS));
+        atomicMax(&cluster_arguments[1], 1u);
+    }
+    let slot = subgroupBroadcastFirst(first) + before;
+    if (is_pushed && slot < arrayLength(&candidate_groups)) {
         candidate_groups[slot] = vec2u(view_instance, group);
-        let workgroups = slot / CANDIDATES_PER_WORKGROUP + 1u;
-        atomicMax(&cluster_arguments[0], min(workgroups, FOLD));
-        atomicMax(&cluster_arguments[1], (workgroups + FOLD - 1u) / FOLD);
     }
 }

@@ -1,7 +1,7 @@
 // Group 0: the scene, read-only, one bind group for every pass.
-import package::layout::{View, Mesh, Node, Group, Instance, Material, INSTANCE_BITS, NONE};
+import package::layout::{View, Mesh, Node, Group, Instance, Material, INSTANCE_BITS, MAX_VIEWS};
 
-@group(0) @binding(0) var<storage, read> views: array<View>;
+@group(0) @binding(0) var<uniform> views: array<View, MAX_VIEWS>;
 @group(0) @binding(1) var<storage, read> meshes: array<Mesh>;
 @group(0) @binding(2) var<storage, read> nodes: array<Node>;
 @group(0) @binding(3) var<storage, read> groups: array<Group>;

@@ -6,7 +6,7 @@ import numpy as np
 import wgpu
 
 from engine import layout
-from engine.gpu.buffers import CapacityError, buffer_from, create_buffer, upload
+from engine.gpu.buffers import UNIFORM, CapacityError, buffer_from, create_buffer, upload
 from engine.gpu.device import Device
 from engine.gpu.shader import Kernel
 from engine.scene import Scene
@@ -31,7 +31,7 @@ class SceneBuffers:
             "nodes": buffer_from(device, "nodes", scene.nodes),
             "groups": buffer_from(device, "groups", scene.groups),
             "materials": buffer_from(device, "materials", scene.materials),
-            "views": create_buffer(device, "views", layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"]),
+            "views": create_buffer(device, "views", layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"], UNIFORM),
         }
         self.depth = _depth(scene.nodes, scene.meshes["root_node"])
         self._upload_pages(progress)
@@ -64,7 +64,7 @@ class SceneBuffers:
         upload(self._device, self._tables["views"], views)
 
     def cluster_index(self, addresses: np.ndarray) -> np.ndarray:
-        """Return the asset-wide number (n,) uint32 of the clusters whose records lie at pool words `addresses`."""
+        """Return the scene-wide number (n,) uint32 of the clusters whose records lie at pool words `addresses`."""
         starts = self._addresses
         page = np.searchsorted(starts, addresses, side="right") - 1
         header, record = layout.CONSTANTS["PAGE_HEADER_WORDS"], layout.CONSTANTS["CLUSTER_WORDS"]
@@ -87,8 +87,8 @@ class SceneBuffers:
         if end > POOL_BINDINGS << self._pool_shift:
             capacity = (POOL_BINDINGS << self._pool_shift) * 4 / 2**20
             raise CapacityError(
-                f"the scene has {end * 4 / 2**20:.0f} MiB of pages, {self._device.adapter_name} takes {capacity:.0f} MiB;"
-                " use fewer or smaller assets (streaming is not part of this version)"
+                f"the scene has {end * 4 / 2**20:.0f} MiB of pages, {self._device.adapter_name} takes"
+                f" {capacity:.0f} MiB; use fewer or smaller assets (streaming is not part of this version)"
             )
         self._pool_bindings = max(1, int(np.count_nonzero(pool_words)))
         for i, words in enumerate(pool_words.tolist()):
@@ -101,8 +101,8 @@ class SceneBuffers:
             if progress:
                 progress("upload pages", number + 1, len(pages))
         self._addresses = addresses
-        first_cluster = layout.PAGE_HEADER.fields["first_cluster"][1] // 4
-        self._first_cluster = np.array([words[first_cluster] for words in pages], np.int64)
+        self._first_cluster = np.full(len(pages), layout.NONE, np.int64)
+        np.minimum.at(self._first_cluster, self.scene.groups["page"], self.scene.groups["first_cluster"])
         self._tables["page_addresses"] = buffer_from(self._device, "page addresses", addresses.astype(np.uint32))
 
 

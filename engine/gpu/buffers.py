@@ -6,6 +6,7 @@ import wgpu
 from engine.gpu.device import Device
 
 STORAGE = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_DST | wgpu.BufferUsage.COPY_SRC
+UNIFORM = wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_DST
 INDIRECT = STORAGE | wgpu.BufferUsage.INDIRECT
 _CHUNK_BYTES = 32 << 20
 

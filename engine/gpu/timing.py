@@ -25,7 +25,7 @@ class PassTimer:
             self._nanoseconds = _api.libf.wgpuQueueGetTimestampPeriod(gpu.queue._internal)
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Size of what `resolve` wrote: 16 bytes a pass; 0 without timestamps."""
         return 16 * len(self.labels) if self._queries else 0
 

@@ -1,0 +1,181 @@
+"""Law 2: what the GPU draws is what the reference draws, with both traversals, whatever the queues hold."""
+
+import numpy as np
+import pytest
+
+from engine import reference, ties
+from engine.camera import Camera, view_record
+from engine.scene import Scene, load_scene
+from engine.settings import FrameSettings
+
+SIZES = [(320, 180), (211, 97), (64, 1)]
+
+
+def crowd(asset_path, count: int, seed: int) -> Scene:
+    """Return a scene with `count` instances: turned, scaled unevenly, some mirrored, near and far."""
+    from engine.asset import open_asset
+
+    generator = np.random.default_rng(seed)
+    scene = Scene([open_asset(asset_path)])
+    turn, _ = np.linalg.qr(generator.normal(size=(count, 3, 3)))
+    transforms = np.zeros((count, 3, 4))
+    transforms[:, :, :3] = turn * np.exp(generator.uniform(-1.5, 1.5, (count, 1, 3)))
+    transforms[:, :, 0] *= generator.choice([-1.0, 1.0], (count, 1))  # mirrored or not
+    transforms[:, :, 3] = generator.uniform(-20.0, 20.0, (count, 3))
+    scene.add_asset(0, transforms)
+    assert 0 < ((scene.instances["flags"] & 1) == 1).sum() < count, "some instances are mirrored, some are not"
+    return scene
+
+
+def random_camera(generator, bounds, orthographic: bool) -> Camera:
+    low, high = bounds
+    eye = generator.uniform(low - 0.2 * (high - low), high + 0.2 * (high - low))
+    target = generator.uniform(low, high)
+    height = float(generator.uniform(0.1, 1.0) * np.linalg.norm(high - low)) if orthographic else None
+    return Camera(tuple(eye), tuple(target), fov_degrees=float(generator.uniform(20, 100)), orthographic_height=height)
+
+
+def assert_same_set(scene, view, drawn: np.ndarray, tables) -> int:
+    """Compare a drawn set with the reference's; return its size. Differences must be ties, and few."""
+    expected = reference.visible_set(tables, view).pairs
+    difference = ties.explain_difference(tables, view, expected, drawn)
+    ulps = np.concatenate([difference.missing_ulps, difference.extra_ulps])
+    assert (ulps <= reference.TIE_ULPS).all(), f"{len(ulps)} clusters differ, by up to {ulps.max()} ulp"
+    assert len(ulps) <= max(1, 1e-5 * len(expected))
+    return len(expected)
+
+
+@pytest.mark.parametrize("traversal", ["persistent", "levels"])
+def test_the_drawn_set_is_the_reference_set(renderer, sample_asset, traversal):
+    scene = crowd(sample_asset("terrain", 20000), 40, seed=3)
+    tables, bounds = reference.tables_of(scene), scene.bounds()
+    generator = np.random.default_rng(11)
+    sizes = []
+    for i in range(24):
+        size = SIZES[i % len(SIZES)]
+        camera = random_camera(generator, bounds, orthographic=i % 4 == 3)
+        settings = FrameSettings(error_pixels=[1.0, 0.25, 4.0, 0.0][i // 3 % 4], traversal=traversal)
+        statistics = renderer.render(scene, camera, settings, size).statistics
+        assert statistics.traversal == traversal
+        view = view_record(camera, size, settings, bounds=bounds)
+        sizes.append(assert_same_set(scene, view, renderer.read_visible_clusters(), tables))
+    assert np.count_nonzero(sizes) > 16, "most cameras see something"
+    assert max(sizes) > 500
+
+
+@pytest.mark.parametrize("traversal", ["persistent", "levels"])
+def test_the_funnel_counts_what_the_reference_counts(renderer, sample_asset, traversal):
+    scene = crowd(sample_asset("sphere", 5000), 30, seed=5)
+    camera = scene.default_camera()
+    settings = FrameSettings(traversal=traversal)
+    funnel = renderer.render(scene, camera, settings, (320, 180)).statistics
+    expected = reference.visible_set(reference.tables_of(scene), view_record(camera, (320, 180), settings)).counts
+    main = funnel.passes["main"]
+    assert main["instances"].tested == expected.instances_tested == 30
+    assert main["instances"].kept == expected.instances_kept
+    # the reference counts the roots as nodes too
+    assert main["nodes"].tested + main["instances"].tested == expected.nodes_tested
+    assert funnel.queues["groups"].requested == expected.groups
+    assert main["clusters"].tested == expected.clusters_tested
+    assert main["clusters"].kept == expected.clusters_kept == funnel.clusters["software"]
+    assert funnel.triangles["software"] == expected.triangles_kept
+
+
+@pytest.mark.parametrize("traversal", ["persistent", "levels"])
+def test_an_overflow_grows_the_queues_and_loses_nothing(device, sample_asset, traversal):
+    from engine.renderer import Renderer
+
+    scene = crowd(sample_asset("terrain", 20000), 40, seed=3)
+    camera = scene.default_camera()
+    renderer = Renderer(device)
+    whole = renderer.render(scene, camera, FrameSettings(traversal=traversal), (320, 180))
+    assert whole.statistics.notes == []
+    tiny = FrameSettings(traversal=traversal, queue_items=8, candidate_groups=4, visible_clusters=4)
+    starved = Renderer(device)
+    frame = starved.render(scene, camera, tiny, (320, 180))
+    assert any("grown" in note for note in frame.statistics.notes)
+    assert frame.statistics.is_complete
+    for name, queue in frame.statistics.queues.items():
+        assert queue.requested == queue.stored == whole.statistics.queues[name].requested
+    np.testing.assert_array_equal(starved.read_visible_clusters(), renderer.read_visible_clusters())
+    np.testing.assert_array_equal(
+        starved.read_visibility() >> np.uint64(32), renderer.read_visibility() >> np.uint64(32)
+    )
+
+
+def test_an_incomplete_frame_says_so(device, sample_asset):
+    from engine.renderer import Renderer
+
+    scene = crowd(sample_asset("terrain", 20000), 40, seed=3)
+    renderer = Renderer(device)
+    settings = FrameSettings(queue_items=8, candidate_groups=4, visible_clusters=4)
+    renderer.submit(scene, scene.default_camera(), settings, (64, 64), tag="first")
+    [(tag, statistics)] = renderer.collect(wait=True)
+    assert tag == "first"
+    assert not statistics.is_complete
+    assert statistics.queues["nodes"].requested > statistics.queues["nodes"].stored == 8
+
+
+def test_a_queue_that_stands_still_is_reported_and_drawn_with_levels(device, sample_asset, monkeypatch, tmp_path):
+    """A lost item must end in a report, never in a hung device: here the shader forgets every 5th one."""
+    from engine.renderer import Renderer
+
+    change_shader(
+        monkeypatch,
+        device,
+        tmp_path,
+        "queue",
+        "    if (slot < node_capacity()) {\n        atomicStore(&node_queue[2u * slot], view_instance);",
+        "    if (slot < node_capacity() && (slot % 5u != 4u || !use_persistent)) {\n"
+        "        atomicStore(&node_queue[2u * slot], view_instance);",
+    )
+    change_shader(monkeypatch, device, tmp_path, "persistent_cull", "1u << 24u", "1u << 10u")
+    scene = load_scene(sample_asset("terrain", 20000))
+    frame = Renderer(device).render(scene, scene.default_camera(), FrameSettings(traversal="persistent"), (64, 64))
+    assert frame.statistics.traversal == "levels"
+    assert any("stood still" in note for note in frame.statistics.notes)
+    view = view_record(scene.default_camera(), (64, 64), FrameSettings())
+    assert frame.statistics.clusters["software"] == len(reference.visible_set(reference.tables_of(scene), view).pairs)
+
+
+MUTATIONS = {
+    "the scale is dropped": ("lod", "let size = error * instance.max_scale * view", "let size = error * view"),
+    "the sphere is shrunk": ("lod", "fma(-radius, instance.max_scale, distance)", "distance"),
+    "a plane test is turned": ("frustum", "+ plane.w + reach < 0.0", "+ plane.w - reach < 0.0"),
+    "the made-by test is dropped": ("cluster_cull", "cluster.made_by != NONE &&", "cluster.made_by == NONE &&"),
+    "tau is doubled": ("traversal", "largest) <= view.error_pixels", "largest) <= 2.0 * view.error_pixels"),
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_the_law_can_fail(device, sample_asset, monkeypatch, tmp_path, mutation):
+    from engine.renderer import Renderer
+
+    change_shader(monkeypatch, device, tmp_path, *MUTATIONS[mutation])
+    scene = crowd(sample_asset("terrain", 20000), 40, seed=3)
+    camera = Camera(eye=(0.0, 1.0, 0.0), target=(9.0, 0.0, 4.0))  # many boxes cross the frustum
+    renderer = Renderer(device)
+    renderer.render(scene, camera, FrameSettings(), (320, 180))
+    with pytest.raises(AssertionError):
+        assert_same_set(
+            scene,
+            view_record(camera, (320, 180), FrameSettings()),
+            renderer.read_visible_clusters(),
+            reference.tables_of(scene),
+        )
+
+
+def change_shader(monkeypatch, device, folder, name: str, old: str, new: str) -> None:
+    """Replace a piece of a shader for the rest of the test."""
+    import shutil
+
+    from engine.gpu import shader
+
+    if not (folder / "shaders").is_dir():
+        shutil.copytree(shader.shader_folder(), folder / "shaders")
+        monkeypatch.setattr(shader, "shader_folder", lambda: folder / "shaders")
+        monkeypatch.setattr(shader, "link", shader.link.__wrapped__)
+    path = folder / "shaders" / f"{name}.wgsl"
+    text = path.read_text()
+    assert old in text, f"{name}.wgsl no longer reads {old!r}"
+    path.write_text(text.replace(old, new))

@@ -1,0 +1,64 @@
+"""The linker, its line map, reflection, and that every shader compiles."""
+
+import pytest
+
+from engine.gpu.shader import Kernel, ShaderError, link, locate_errors
+from engine.layout import shader_folder
+
+ENTRY_POINTS = sorted(p.stem for p in shader_folder().glob("*.wgsl") if "@compute" in p.read_text())
+
+
+def test_there_are_shaders_to_compile():
+    assert {"instance_cull", "persistent_cull", "levels_cull", "cluster_cull", "rasterize_software"} <= set(
+        ENTRY_POINTS
+    )
+
+
+@pytest.mark.parametrize("checks", [True, False])
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_every_shader_compiles(device, name, checks):
+    assert Kernel(device, name, runtime_checks=checks).pipeline
+
+
+def test_a_module_is_linked_once_and_lines_are_mapped(tmp_path):
+    (tmp_path / "a.wgsl").write_text("fn a() -> u32 { return 1u; }\n")
+    (tmp_path / "b.wgsl").write_text("import package::a::{a};\nfn b() -> u32 { return a(); }\n")
+    (tmp_path / "top.wgsl").write_text("import package::a::{a};\nimport package::b::{b};\n\nfn top() {}\n")
+    shader = link("top", tmp_path)
+    assert shader.text.count("fn a()") == 1
+    assert shader.lines[0] == ("a.wgsl", 1)
+    assert shader.lines[1] == ("b.wgsl", 2)
+    assert shader.lines[-1] == ("top.wgsl", 4)
+    assert "top.wgsl:4:1" in locate_errors(f"wgsl:{len(shader.lines)}:1", shader)
+
+
+def test_bindings_are_found_by_reflection():
+    found = {b.name: (b.group, b.index, b.kind) for b in link("cluster_cull").bindings}
+    assert found["views"] == (0, 0, "uniform")
+    assert found["nodes"] == (0, 2, "read-only-storage")
+    assert found["visible_clusters"] == (1, 2, "storage")
+
+
+def test_missing_files_and_items_are_named(tmp_path):
+    (tmp_path / "a.wgsl").write_text("fn a() {}\n")
+    (tmp_path / "b.wgsl").write_text("\nimport package::a::{c};\n")
+    (tmp_path / "d.wgsl").write_text("import package::nowhere::{c};\n")
+    with pytest.raises(ShaderError, match=r"b\.wgsl:2: a\.wgsl has no c"):
+        link("b", tmp_path)
+    with pytest.raises(ShaderError, match=r"d\.wgsl:1: there is no shader file nowhere\.wgsl"):
+        link("d", tmp_path)
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_compile_error_names_file_and_line(device, tmp_path, checks):
+    (tmp_path / "library.wgsl").write_text("fn twice(x: u32) -> u32 {\n    return x * missing;\n}\n")
+    (tmp_path / "broken.wgsl").write_text(
+        "import package::library::{twice};\n\n@compute @workgroup_size(1)\nfn broken() { _ = twice(1u); }\n"
+    )
+    with pytest.raises(ShaderError, match=r"library\.wgsl:2:16"):
+        Kernel(device, "broken", runtime_checks=checks, folder=tmp_path)
+
+
+def test_a_missing_resource_is_named(device):
+    with pytest.raises(KeyError, match="state"):
+        Kernel(device, "init_context").bind(0, {})
