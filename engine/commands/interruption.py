@@ -1,0 +1,86 @@
+"""Ctrl-C: tidy up and leave without a stack trace, also while a library or a kernel holds the interpreter.
+
+While a command runs, the first signal raises KeyboardInterrupt, so that temporary files are removed. Compiled code
+delays that, and a callback from C swallows it; a thread that hears of the signal through a pipe then ends the process.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+CODE = 130
+GRACE_SECONDS = 2.0
+_heard = threading.Event()  # by the thread
+_raised = threading.Event()  # in the main thread
+_raising = False
+
+
+def install() -> None:
+    """Take over SIGINT for the rest of the process: it ends the process at once, or inside `raising` tidily."""
+    hear, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    threading.Thread(target=_leave_late, args=(hear,), name="interruption", daemon=True).start()
+    default_hook = sys.unraisablehook
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not happened():
+            default_hook(unraisable)
+
+    sys.unraisablehook = hook
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+@contextmanager
+def raising() -> Generator[None]:
+    """Let the first SIGINT in this block raise KeyboardInterrupt, where `install` was called."""
+    global _raising
+    _raising = True
+    try:
+        yield
+    finally:
+        _raising = False
+
+
+def happened() -> bool:
+    """Return whether the user asked to stop."""
+    return _heard.is_set() or _raised.is_set()
+
+
+def leave() -> NoReturn:
+    """End the process at once: no exit handlers, no waiting for threads."""
+    _remove_partial_files()
+    with suppress(OSError):
+        sys.stdout.flush()
+        os.write(2, b"\nmicrolith: interrupted\n")
+    os._exit(CODE)
+
+
+def _remove_partial_files() -> None:
+    """Remove the unfinished files that this process still has open (where /proc tells which)."""
+    numbers = os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
+    for number in numbers:
+        with suppress(OSError):
+            target = os.readlink(f"/proc/self/fd/{number}")
+            if target.endswith(".partial"):
+                os.unlink(target)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    if _raised.is_set() or not _raising:
+        leave()
+    _raised.set()
+    raise KeyboardInterrupt
+
+
+def _leave_late(hear: int) -> None:
+    os.read(hear, 1)
+    _heard.set()
+    time.sleep(GRACE_SECONDS)
+    leave()
