@@ -1,0 +1,282 @@
+"""Open a .mlith asset: memory-mapped, with every checksum and every index checked before it is used.
+
+The file is described in asset_file.py; asset_writer.py writes it.
+"""
+
+import json
+import threading
+import zlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import asset_file, asset_pages, asset_storage, layout
+from engine.asset_pages import ClusterGeometry
+
+_CACHED_PAGES = 64
+_TEXTURE_FIELDS = [name for name in layout.MATERIAL.names or () if name.endswith("_texture")]
+_JSON_KEYS = ("meshes", "materials")
+
+
+def open_asset(path: str | Path) -> "Asset":
+    """Return the Asset in the file; raise ValueError ("path: reason") where it is damaged or of another version."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder, not an asset")
+    try:
+        if path.stat().st_size < asset_file.HEADER.itemsize:
+            raise ValueError("is too short to be a .mlith asset")
+        return Asset(path, np.memmap(path, np.uint8, "r"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+class Asset:
+    """An open asset. The tables are read-only views of the mapped file; numbers count from the start of the file.
+
+    meshes (M,) layout.MESH, nodes layout.NODE, groups layout.GROUP, materials layout.MATERIAL;
+    instances (k,) asset_file.INSTANCE: mesh, transform (3, 4) float64 (column vectors);
+    page_table (P,) asset_file.PAGE; mesh_triangles (M,) asset_file.TRIANGLES: source, stored;
+    mesh_names, material_names: lists of str; metadata: dict (sources, settings, versions, report).
+    """
+
+    def __init__(self, path: Path, data: np.ndarray) -> None:
+        """Check and cut `data` (n,) uint8, the bytes of the file; raise ValueError with the reason it is refused."""
+        self.path = path
+        self._data = data
+        sections = _sections(data)
+        tables = {name: _table(sections[name], name, dtype) for name, dtype in asset_file.TABLES.items()}
+        self.meshes, self.nodes, self.groups = tables["meshes"], tables["nodes"], tables["groups"]
+        self.materials, self.instances = tables["materials"], tables["instances"]
+        self.page_table, self.mesh_triangles = tables["pages"], tables["triangles"]
+        self._texture_table, self._images = tables["textures"], sections["images"]
+        names = _json(sections["names"], "names")
+        self.metadata = _json(sections["metadata"], "metadata")
+        self.mesh_names, self.material_names = (names.get(key) for key in _JSON_KEYS)
+        _check_tables(self)
+        self._pages: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._clusters: np.ndarray | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def page_count(self) -> int:
+        """Number of pages."""
+        return len(self.page_table)
+
+    @property
+    def mesh_origins(self) -> np.ndarray:
+        """(M, 3) float64: position of each mesh's local (0, 0, 0) in the frame of the asset."""
+        return self.meshes["origin_high"].astype(np.float64) + self.meshes["origin_low"]
+
+    @property
+    def textures(self) -> list[tuple[str, bytes]]:
+        """(mime type, encoded image) of each texture; raises ValueError where one is damaged."""
+        return [self._texture(number) for number in range(len(self._texture_table))]
+
+    @property
+    def source_triangles(self) -> int:
+        """Triangles of level 0, every mesh counted once."""
+        return int(self.mesh_triangles["source"].sum())
+
+    @property
+    def instanced_triangles(self) -> int:
+        """Triangles of level 0, every mesh counted as often as it is placed."""
+        return int(self.mesh_triangles["source"][self.instances["mesh"]].sum())
+
+    def page_words(self, page: int) -> np.ndarray:
+        """Return the decoded words (w,) uint32 of a page, read-only and checked; safe to call from many threads.
+
+        Raises ValueError where the page is damaged, IndexError where there is none of this number.
+        """
+        entry = self.page_table[page]
+        try:
+            return self._decode_page(page, entry)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from None
+
+    def clusters(self) -> np.ndarray:
+        """Return the records (C,) layout.CLUSTER of all clusters by number; the first call decodes every page."""
+        if self._clusters is None:
+            parts = [asset_pages.page_clusters(self.page_words(page)) for page in range(self.page_count)]
+            self._clusters = np.concatenate(parts)
+        return self._clusters
+
+    def cluster_geometry(self, cluster: int) -> ClusterGeometry:
+        """Return positions, triangles, normals, UVs, colours and materials of one cluster, by its number."""
+        count = int(self.meshes["cluster_count"].sum())
+        if not 0 <= cluster < count:
+            raise IndexError(f"cluster {cluster} is not one of {count}")
+        group = self.groups[np.searchsorted(self.groups["first_cluster"], cluster, side="right") - 1]
+        mesh = self.meshes[group["mesh"]]
+        place = (int(group["place"]) & 0xFFFF) + cluster - int(group["first_cluster"])
+        words = self._cached_page(int(group["page"]))
+        return asset_pages.decode_cluster(words, place, float(mesh["step"]), float(mesh["uv_step"]))
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (low, high), (3,) float64 each: a box around all instances, in the frame of the asset."""
+        low = self.meshes["box_min"] + self.mesh_origins
+        high = self.meshes["box_max"] + self.mesh_origins
+        if len(self.instances):
+            center, half = (low + high) / 2, (high - low) / 2
+            mesh, transform = self.instances["mesh"], self.instances["transform"]
+            moved = np.einsum("kij,kj->ki", transform[:, :, :3], center[mesh]) + transform[:, :, 3]
+            reach = np.einsum("kij,kj->ki", np.abs(transform[:, :, :3]), half[mesh])
+            low, high = moved - reach, moved + reach
+        return low.min(axis=0), high.max(axis=0)
+
+    def stream_bytes(self) -> dict[str, int]:
+        """Return the decoded bytes of all pages by stream; decodes every page."""
+        clusters = self.clusters()
+        words = asset_pages.stream_words(clusters).sum(axis=0)
+        records = len(clusters) * asset_pages.RECORD_WORDS
+        headers = int(self.page_table["word_count"].sum(dtype=np.int64)) - records - int(words.sum())
+        names = ("headers", "records", *asset_pages.STREAMS)
+        return {name: 4 * int(count) for name, count in zip(names, (headers, records, *words))}
+
+    def _texture(self, number: int) -> tuple[str, bytes]:
+        entry = self._texture_table[number]
+        image = self._images[int(entry["offset"]) : int(entry["offset"]) + int(entry["bytes"])]
+        if zlib.crc32(image.data) != entry["checksum"]:
+            raise ValueError(f"{self.path}: texture {number} is damaged (wrong checksum)")
+        return entry["mime"].decode("ascii", "replace"), image.tobytes()
+
+    def _cached_page(self, page: int) -> np.ndarray:
+        with self._lock:
+            if page not in self._pages:
+                self._pages[page] = self.page_words(page)
+                if len(self._pages) > _CACHED_PAGES:
+                    self._pages.popitem(last=False)
+            return self._pages[page]
+
+    def _decode_page(self, page: int, entry: np.void) -> np.ndarray:
+        stored = self._data[int(entry["offset"]) : int(entry["offset"]) + int(entry["stored_bytes"])]
+        if zlib.crc32(stored.data) != entry["checksum"]:
+            raise ValueError(f"page {page} is damaged (wrong checksum)")
+        try:
+            words = asset_storage.decompress_page(stored, int(entry["word_count"]))
+        except ValueError as error:
+            raise ValueError(f"page {page} {error}") from None
+        asset_pages.check_page(words, page, self.groups, self.page_count, len(self.materials))
+        return words
+
+
+def _sections(data: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the bytes of each section by name, all checksums but those of images and pages checked."""
+    size = asset_file.HEADER.itemsize
+    header = data[:size].view(asset_file.HEADER)[0]
+    if data[:8].tobytes() != asset_file.MAGIC:
+        raise ValueError("is not a .mlith asset; make one with `microlith build`")
+    if header["version"] != asset_file.VERSION:
+        raise ValueError(
+            f"has format version {header['version']}, this is version {asset_file.VERSION}; build it again"
+        )
+    if zlib.crc32(data[: size - 4].data) != header["header_checksum"]:
+        raise ValueError("is damaged (wrong checksum of the header)")
+    if header["layout_hash"] != asset_file.layout_hash():
+        raise ValueError("was built with another layout.wgsl; build it again")
+    if header["file_bytes"] != len(data):
+        raise ValueError(f"has {len(data)} bytes, should have {header['file_bytes']}; it was cut short or appended to")
+    start, end = int(header["table_offset"]), len(data)
+    if start > end or end - start != int(header["section_count"]) * asset_file.SECTION.itemsize:
+        raise ValueError("is damaged (wrong section table)")
+    if zlib.crc32(data[start:end].data) != header["table_checksum"]:
+        raise ValueError("is damaged (wrong checksum of the section table)")
+    sections = {}
+    for entry in data[start:end].view(asset_file.SECTION):
+        name, first, count = entry["name"].decode("ascii", "replace"), int(entry["offset"]), int(entry["bytes"])
+        if first + count > len(data) or first % asset_file.SECTION_ALIGNMENT:
+            raise ValueError(f"section {name} lies outside the file")
+        sections[name] = data[first : first + count]
+        if name != "images" and zlib.crc32(sections[name].data) != entry["checksum"]:
+            raise ValueError(f"section {name} is damaged (wrong checksum)")
+    if missing := set(asset_file.SECTIONS) - set(sections):
+        raise ValueError(f"lacks the sections {', '.join(sorted(missing))}")
+    return sections
+
+
+def _table(section: np.ndarray, name: str, dtype: np.dtype) -> np.ndarray:
+    if len(section) % dtype.itemsize:
+        raise ValueError(f"section {name} has a wrong size")
+    return section.view(dtype)
+
+
+def _json(section: np.ndarray, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads(section.tobytes())
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError(f"section {name} is not a JSON object")
+    return value
+
+
+def _check_tables(asset: Asset) -> None:
+    """Raise ValueError where an index leads out of its table."""
+    meshes, nodes, groups, pages = asset.meshes, asset.nodes, asset.groups, asset.page_table
+    materials, textures = asset.materials, asset._texture_table
+    for names, table, kind in ((asset.mesh_names, meshes, "mesh"), (asset.material_names, materials, "material")):
+        if not isinstance(names, list) or len(names) != len(table) or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"has a wrong list of {kind} names")
+    data = asset._data
+    checks = {
+        "meshes": len(meshes) > 0 and len(asset.mesh_triangles) == len(meshes) and _mesh_ranges_fit(asset),
+        "steps of meshes": _powers_of_two(meshes["step"]) and _powers_of_two(meshes["uv_step"]),
+        "nodes": _nodes_fit(meshes, nodes, len(groups)),
+        "groups": (groups["page"] < len(pages)).all() and (groups["mesh"] < len(meshes)).all(),
+        "materials": len(materials) > 0
+        and all(_reference_fits(materials[name], len(textures)) for name in _TEXTURE_FIELDS),
+        "instances": (asset.instances["mesh"] < len(meshes)).all() and np.isfinite(asset.instances["transform"]).all(),
+        "pages": (pages["mesh"] < len(meshes)).all()
+        and (pages["word_count"] <= layout.CONSTANTS["PAGE_WORDS"]).all()
+        and _ranges_fit(pages["offset"], pages["stored_bytes"], len(data)),
+        "textures": _ranges_fit(textures["offset"], textures["bytes"], len(asset._images)),
+    }
+    for name, good in checks.items():
+        if not good:
+            raise ValueError(f"has wrong {name}: an entry is out of range")
+
+
+def _mesh_ranges_fit(asset: Asset) -> bool:
+    """Whether the meshes divide nodes, groups and clusters among them, one after the other."""
+    meshes, groups = asset.meshes, asset.groups
+    counts = {name: meshes[f"{name}_count"].astype(np.int64) for name in ("node", "group", "cluster")}
+    members = groups["place"].astype(np.int64) >> 16 & 255
+    return bool(
+        counts["node"].sum() == len(asset.nodes)
+        and counts["group"].sum() == len(groups)
+        and counts["cluster"].sum() == members.sum()
+        and min(count.min() for count in counts.values()) > 0
+        and (meshes["root_node"] == np.cumsum(counts["node"]) - counts["node"]).all()
+        and (groups["first_cluster"] == np.cumsum(members) - members).all()
+        and (members > 0).all()
+        and (groups["mesh"] == np.repeat(np.arange(len(meshes)), counts["group"])).all()
+        and (meshes["group_base"] == 0).all()
+        and (meshes["material_base"] == 0).all()
+    )
+
+
+def _nodes_fit(meshes: np.ndarray, nodes: np.ndarray, group_count: int) -> bool:
+    """Whether children follow their parents within their mesh, and leaves name groups."""
+    child, count = nodes["child"].astype(np.int64), nodes["child_count"]
+    leaf = count == layout.CONSTANTS["NODE_LEAF"]
+    node_counts = meshes["node_count"].astype(np.int64)
+    if node_counts.sum() != len(nodes):
+        return False
+    mesh_end = np.repeat(np.cumsum(node_counts), node_counts)
+    inner = (count <= layout.CONSTANTS["BVH_WIDTH"]) & (child > np.arange(len(nodes))) & (child + count <= mesh_end)
+    return bool(np.where(leaf, child < group_count, inner).all())
+
+
+def _powers_of_two(steps: np.ndarray) -> bool:
+    return bool((np.isfinite(steps) & (steps > 0) & (np.frexp(steps)[0] == 0.5)).all())
+
+
+def _reference_fits(references: np.ndarray, count: int) -> bool:
+    return bool(((references < count) | (references == layout.NONE)).all())
+
+
+def _ranges_fit(first: np.ndarray, count: np.ndarray, end: int) -> bool:
+    """Whether first + count <= end for unsigned 64-bit numbers, without overflow."""
+    return bool(((first <= end) & (count <= np.uint64(end) - np.minimum(first, np.uint64(end)))).all())
