@@ -1,0 +1,132 @@
+"""Why two visible sets differ: how far, in float32 ulps, each decision that a pair hangs on is from its threshold.
+
+The GPU decides in float32, engine.reference in float64. A pair on which they disagree is a tie where the decisions that
+would have to flip lie within TIE_ULPS of their thresholds; everything else is a mistake.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine import layout
+from engine.reference import (
+    ORTHOGRAPHIC,
+    TIE_ULPS,
+    ULP,
+    Tables,
+    cluster_boxes,
+    combined_error,
+    eye_relative,
+    plane_values,
+    projected_error_pixels,
+)
+
+_COLUMNS = ("linear_x", "linear_y", "linear_z")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Pairs that are in one of two sets only, int64 (k, 2), and by how much that takes, float64 (k,) ulps."""
+
+    missing: np.ndarray  # in the reference only
+    extra: np.ndarray  # in the other set only
+    missing_ulps: np.ndarray
+    extra_ulps: np.ndarray
+
+    @property
+    def mistakes(self) -> np.ndarray:
+        """Pairs whose difference no tie explains, int64 (k, 2)."""
+        return np.concatenate([self.missing[self.missing_ulps > TIE_ULPS], self.extra[self.extra_ulps > TIE_ULPS]])
+
+
+def explain_difference(data: Tables, view: np.ndarray, reference: np.ndarray, other: np.ndarray) -> Difference:
+    """Compare two sets of (instance, cluster) pairs, integer (k, 2); `reference` is from engine.reference."""
+    reference, other = np.unique(reference, axis=0), np.unique(other, axis=0)
+    both, inverse = np.unique(np.concatenate([reference, other]), axis=0, return_inverse=True)
+    inverse = inverse.ravel()
+    in_reference, in_other = np.zeros((2, len(both)), bool)
+    in_reference[inverse[: len(reference)]] = True
+    in_other[inverse[len(reference) :]] = True
+    missing = both[in_reference & ~in_other].astype(np.int64)
+    extra = both[in_other & ~in_reference].astype(np.int64)
+    return Difference(missing, extra, flip_ulps(data, view, missing), flip_ulps(data, view, extra))
+
+
+def flip_ulps(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return how many ulps the decisions must be wrong by to turn the verdict on each pair, float64 (k,).
+
+    A drawn pair turns with its closest decision; one that is not drawn needs all that failed. Decisions: the instance's
+    box, every node from the root to the group's leaf, the cluster itself.
+    """
+    if not len(pairs):
+        return np.zeros(0)
+    slots, clusters = pairs[:, 0], pairs[:, 1]
+    instances = data.instances[slots]
+    mesh = data.meshes[instances["mesh"]]
+    margins = [plane_margins(mesh["box_min"], mesh["box_max"], instances, view)]
+    margins.append(plane_margins(*cluster_boxes(data, clusters), instances, view))
+    groups = data.groups[data.cluster_group[clusters]]
+    margins.append(error_margins(groups, combined_error(groups, view), instances, view)[:, None])
+    made_by = data.cluster_made_by[clusters]
+    makers = data.groups[np.maximum(made_by, 0)]
+    coarse = -error_margins(makers, combined_error(makers, view), instances, view)
+    margins.append(np.where(made_by >= 0, coarse, np.inf)[:, None])
+    parents, leaves = _parents(data)
+    node = leaves[data.cluster_group[clusters]]
+    while (node >= 0).any():
+        margins.append(np.where(node[:, None] >= 0, _node_margins(data, node, instances, view), np.inf))
+        node = np.where(node >= 0, parents[node], -1)
+    table = np.concatenate(margins, axis=1)
+    failed = np.where(table < 0.0, -table, 0.0).max(axis=1)
+    return np.where(failed > 0.0, failed, table.min(axis=1))
+
+
+def error_margins(
+    spheres: np.ndarray, error: np.ndarray, instances: np.ndarray, view: np.ndarray, farthest: bool = False
+) -> np.ndarray:
+    """Return by how many ulps projected errors exceed tau, float64 (k,); `spheres` are node or group records.
+
+    One ulp of the projected error is that of its own size, enlarged by what the subtraction in the distance loses.
+    """
+    tau = float(view["error_pixels"])
+    pixels = projected_error_pixels(spheres["center"], spheres["radius"], error, instances, view, farthest)
+    loss = np.ones(len(pixels))
+    if not view["flags"] & ORTHOGRAPHIC:
+        scale = instances["max_scale"].astype(float)
+        reach = scale * spheres["radius"]
+        distance = np.linalg.norm(eye_relative(spheres["center"], instances, view), axis=1)
+        terms = distance + reach + scale * np.linalg.norm(spheres["center"].astype(float), axis=1)
+        terms += np.linalg.norm(eye_relative(np.zeros((len(pixels), 3)), instances, view), axis=1)
+        loss += terms / np.maximum(float(view["near"]), distance + reach if farthest else distance - reach)
+    unit = ULP * np.maximum(pixels, tau) * loss
+    return np.divide(pixels - tau, unit, out=np.full(len(pixels), -np.inf), where=unit > 0.0)
+
+
+def plane_margins(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Return plane_values in ulps of the terms they are sums of, float64 (k, 5)."""
+    values = plane_values(box_min, box_max, instances, view)
+    corner = np.maximum(np.abs(box_min), np.abs(box_max)).astype(float)
+    terms = np.linalg.norm(eye_relative(np.zeros_like(corner), instances, view), axis=1)
+    for axis, name in enumerate(_COLUMNS):
+        terms += np.linalg.norm(instances[name].astype(float), axis=1) * corner[:, axis]
+    return values / (ULP * (terms[:, None] + np.abs(view["planes"][:, 3].astype(float))))
+
+
+def _node_margins(data: Tables, nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
+    records = data.nodes[np.maximum(nodes, 0)]
+    fine = error_margins(records, combined_error(records, view), instances, view)
+    coarse = -error_margins(records, combined_error(records, view, "made_by_"), instances, view, farthest=True)
+    planes = plane_margins(records["box_min"], records["box_max"], instances, view)
+    return np.column_stack([planes, fine, coarse])
+
+
+def _parents(data: Tables) -> tuple[np.ndarray, np.ndarray]:
+    """Return the parent of each node and the leaf of each group, int64, -1 where there is none."""
+    inner = np.flatnonzero(data.nodes["child_count"] != layout.CONSTANTS["NODE_LEAF"])
+    leaf = np.flatnonzero(data.nodes["child_count"] == layout.CONSTANTS["NODE_LEAF"])
+    parents, leaves = np.full(len(data.nodes), -1, np.int64), np.full(len(data.groups), -1, np.int64)
+    for offset in range(layout.CONSTANTS["BVH_WIDTH"]):
+        some = inner[data.nodes["child_count"][inner] > offset]
+        parents[data.nodes["child"][some] + offset] = some
+    leaves[data.nodes["child"][leaf]] = leaf
+    return parents, leaves
