@@ -1,0 +1,266 @@
+"""Turn mesh files into one .mlith asset: read, weld, build the hierarchy, page, write."""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import event
+
+from engine import asset_file, layout
+from engine.asset_writer import AssetWriter
+from engine.builder.hierarchy import build_hierarchy
+from engine.builder.meshfile import read_mesh_files
+from engine.builder.pages import STREAMS, Bases, encode_mesh
+from engine.builder.report import merged_levels, peak_memory_bytes, plain, versions, without_seconds
+from engine.builder.source import SourceScene
+from engine.builder.weld import choose_lattice, weld
+from engine.settings import BuildSettings
+
+__all__ = ["build"]
+
+LOGGER = logging.getLogger("engine")
+Progress = Callable[[str, int, int], None]
+
+
+def build(
+    inputs: Iterable[str | Path],
+    output: str | Path,
+    settings: BuildSettings | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Build the asset `output` from mesh files and return the report, which JSON can hold.
+
+    threads: at most so many, default all cores; the bytes written do not depend on it. progress(stage, done, total)
+    is called from this thread. Raises ValueError with one line where an input or a setting cannot be used; the output
+    is then as it was before.
+    """
+    paths, settings = [Path(path) for path in inputs], settings or BuildSettings()
+    progress = progress or (lambda *_: None)
+    with _threads(threads) as count, AssetWriter(output, settings.compression_level, count) as writer:
+        building = _Building(writer, settings, progress)
+        with _first_compilation_logged():
+            with building.timed("read"):
+                progress("read", 0, len(paths))
+                scene = read_mesh_files(paths, settings)
+                progress("read", len(paths), len(paths))
+            _build_meshes(building, scene)
+        if not building.rows:
+            raise ValueError(f"{paths[0]}: no triangle with an area is left to build ({building.skipped[0]})")
+        with building.timed("write"):
+            size = _finish(building, scene, [path.name for path in paths])
+        return _report(building, scene, size)
+
+
+@dataclass
+class _Building:
+    """What a build gathers mesh by mesh."""
+
+    writer: AssetWriter
+    settings: BuildSettings
+    progress: Progress
+    rows: list[dict] = field(default_factory=list)  # one for each mesh that was stored
+    numbers: list[int] = field(default_factory=list)  # its number in the source
+    records: list[np.ndarray] = field(default_factory=list)
+    nodes: list[np.ndarray] = field(default_factory=list)
+    groups: list[np.ndarray] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    stream_bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
+    bases: Bases = field(default_factory=Bases)
+    mesh_count: int = 0
+    step: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def timed(self, stage: str) -> Generator[None]:
+        """Add the wall time of the block to `seconds`."""
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _build_meshes(building: _Building, scene: SourceScene) -> None:
+    """Build every mesh of the scene and write its pages; a source mesh is released as soon as it is welded."""
+    flags = scene.materials["flags"]
+    building.mesh_count = len(scene.meshes)
+    two_sided = (flags & layout.CONSTANTS["MATERIAL_TWO_SIDED"]) != 0
+    with building.timed("weld"):
+        building.step, origins = choose_lattice(scene.meshes, building.settings, scene.report)
+    ends = 2 * np.cumsum([len(mesh.faces) for mesh in scene.meshes])
+    total, before = int(ends[-1]), 0
+    waiting, scene.meshes = scene.meshes[::-1], []
+    for number, origin in enumerate(origins):
+        source = waiting.pop()
+        try:
+            with building.timed("weld"):
+                welded = weld(source, building.step, origin, building.settings, two_sided)
+        except ValueError as error:
+            LOGGER.warning("%s; it is left out", error)
+            building.skipped.append(str(error))
+            continue
+        finally:
+            del source
+        _build_mesh(building, welded, number, flags, lambda done, before=before: _step(building, before + done, total))
+        before = int(ends[number])
+        _step(building, before, total)
+
+
+def _step(building: _Building, done: int, total: int) -> None:
+    building.progress("build", min(done, total), total)
+
+
+def _build_mesh(
+    building: _Building, welded: Any, number: int, material_flags: np.ndarray, progress: Callable[[int], None]
+) -> None:
+    with building.timed("hierarchy"):
+        hierarchy = build_hierarchy(welded, building.settings, lambda _, done, __: progress(done))
+    with building.timed("pages"):
+        bases = building.bases
+        mesh = encode_mesh(hierarchy, welded.step, welded.origin, material_flags, building.settings, bases)
+    stored_before = building.writer.stored_page_bytes
+    with building.timed("compress"):
+        building.writer.add_pages(mesh.words, mesh.page_word, bases.mesh)
+    for name, count in mesh.stream_bytes.items():
+        building.stream_bytes[name] += count
+    page_count, record = len(mesh.page_word) - 1, mesh.record
+    building.records.append(record)
+    building.nodes.append(mesh.nodes)
+    building.groups.append(mesh.groups)
+    building.numbers.append(number)
+    building.rows.append(
+        {
+            "name": welded.name,
+            "source_triangles": mesh.source_triangles,
+            "stored_triangles": mesh.stored_triangles,
+            "clusters": int(record["cluster_count"]),
+            "groups": int(record["group_count"]),
+            "nodes": int(record["node_count"]),
+            "root_clusters": _root_clusters(mesh.groups),
+            "pages": page_count,
+            "page_bytes": 4 * len(mesh.words),
+            "stored_page_bytes": building.writer.stored_page_bytes - stored_before,
+            "dropped": {name: int(count) for name, count in welded.dropped.items()},
+            "levels": hierarchy.report,
+        }
+    )
+    building.bases = Bases(
+        mesh=bases.mesh + 1,
+        node=bases.node + len(mesh.nodes),
+        group=bases.group + len(mesh.groups),
+        cluster=bases.cluster + int(record["cluster_count"]),
+        page=bases.page + page_count,
+    )
+
+
+def _root_clusters(groups: np.ndarray) -> int:
+    root = groups["geometric_error"] >= np.float32(layout.CONSTANTS["ROOT_ERROR"])
+    return int((groups["place"][root] >> 16 & 255).sum())
+
+
+def _finish(building: _Building, scene: SourceScene, sources: list[str]) -> int:
+    """Write the tables and put the file in its place; return its size."""
+    stored = np.full(building.mesh_count, -1)
+    stored[building.numbers] = np.arange(len(building.numbers))
+    placed = stored[scene.instance_mesh] >= 0
+    instances = np.zeros(int(placed.sum()), asset_file.INSTANCE)
+    instances["mesh"] = stored[scene.instance_mesh[placed]]
+    instances["transform"] = scene.instance_transform[placed, :3]
+    triangles = [(row["source_triangles"], row["stored_triangles"]) for row in building.rows]
+    tables = {
+        "meshes": np.array(building.records, layout.MESH),
+        "nodes": np.concatenate(building.nodes),
+        "groups": np.concatenate(building.groups),
+        "materials": scene.materials,
+        "instances": instances,
+        "triangles": np.array(triangles, asset_file.TRIANGLES),
+    }
+    metadata = {
+        "sources": sources,
+        "settings": dataclasses.asdict(building.settings),
+        "versions": versions(),
+        "lattice_step": building.step,
+        "levels": [without_seconds(level) for level in merged_levels(building.rows)],
+        "notes": plain(scene.report),
+        "skipped": building.skipped,
+    }
+    names = [row["name"] for row in building.rows]
+    return building.writer.finish(tables, scene.textures, names, scene.material_names, metadata)
+
+
+def _report(building: _Building, scene: SourceScene, size: int) -> dict[str, Any]:
+    """Return what `--report` writes."""
+    totals = {
+        name: sum(row[name] for row in building.rows)
+        for name in ("source_triangles", "stored_triangles", "clusters", "groups", "nodes", "root_clusters", "pages")
+    }
+    triangles = max(totals["source_triangles"], 1)
+    dropped: dict[str, int] = {}
+    for row in building.rows:
+        for name, count in row["dropped"].items():
+            dropped[name] = dropped.get(name, 0) + count
+    per_triangle = {name: count / triangles for name, count in building.stream_bytes.items()}
+    return {
+        **totals,
+        "meshes": building.rows,
+        "instances": len(scene.instance_mesh),
+        "materials": len(scene.materials),
+        "textures": len(scene.textures),
+        "levels": merged_levels(building.rows),
+        "lattice_step": building.step,
+        "file_bytes": size,
+        "bytes_per_triangle": {  # of the source
+            "file": size / triangles,
+            "pages_stored": building.writer.stored_page_bytes / triangles,
+            "pages": sum(per_triangle.values()),
+            "streams": per_triangle,
+        },
+        "dropped": dropped,
+        "skipped": building.skipped,
+        "notes": plain(scene.report),
+        "seconds": building.seconds,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "settings": dataclasses.asdict(building.settings),
+        "versions": versions(),
+    }
+
+
+@contextmanager
+def _threads(threads: int | None) -> Generator[int]:
+    """Let numba use so many threads inside the block; yields their number."""
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is {threads}; use at least 1")
+    before = numba.get_num_threads()
+    count = min(threads or before, before)
+    numba.set_num_threads(count)
+    try:
+        yield count
+    finally:
+        numba.set_num_threads(before)
+
+
+class _FirstCompilation(event.Listener):
+    """Says once that compiling takes a while, when something is compiled."""
+
+    def __init__(self) -> None:
+        self.logged = False
+
+    def on_start(self, event: Any) -> None:
+        if not self.logged:
+            self.logged = True
+            LOGGER.info("compiling the builder's kernels; only the first build waits for it")
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+@contextmanager
+def _first_compilation_logged() -> Generator[None]:
+    with event.install_listener("numba:compile", _FirstCompilation()):
+        yield

@@ -1,0 +1,254 @@
+"""Split triangles into clusters: compact, spatially ordered and nearly always full.
+
+A kd-tree over triangle centroids, whose left side always takes a whole number of full clusters, so that one cluster
+in a range is left partly filled, not one in two. Splitting goes on inside a cluster, which keeps neighbouring
+triangles close in the final order. Median splits: J. L. Bentley, Multidimensional binary search trees, 1975;
+selection: C. A. R. Hoare, Algorithm 65: find, 1961.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+_PARALLEL_ROWS = 7  # rows of the tree that are split range by range in parallel; below, whole subtrees are
+_LOCAL_TRIANGLES = 8  # splitting inside a cluster stops here
+_SAMPLES = 25  # coordinates that a pivot is chosen from
+_TABLE = 1024  # slots of the table that counts the vertices of one cluster: more than 2 * 3 * 128
+
+
+def cluster_mesh(
+    lattice: np.ndarray,
+    vertex_position: np.ndarray,
+    faces: np.ndarray,
+    face_material: np.ndarray,
+    max_triangles: int,
+    max_vertices: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (order (m,) int32, first (c + 1,) int64): cluster i is the triangles order[first[i]:first[i + 1]].
+
+    lattice (p, 3) int32 positions, vertex_position (v,) int32, faces (m, 3) int32 vertices, face_material (m,) int32.
+    A cluster has at most `max_triangles` (<= 128) triangles and `max_vertices` (>= 3) vertices; inside it triangles are
+    sorted by material. The result does not depend on the number of threads.
+    """
+    if len(faces) == 0:
+        return np.zeros(0, np.int32), np.zeros(1, np.int64)
+    points, order = _mesh_centroids(lattice, vertex_position, faces)
+    leaf = leaf_triangles(len(faces), len(vertex_position), max_triangles, max_vertices)
+    ranges = np.array([[0, len(faces)]], np.int64)
+    for _ in range(_PARALLEL_ROWS):
+        ranges = _split_row(points, order, ranges, leaf)
+    starts = np.zeros(len(faces), np.uint8)
+    _split_subtrees(points, order, faces, face_material, ranges, leaf, max_vertices, starts)
+    return order, np.append(np.flatnonzero(starts), len(faces))
+
+
+@njit(nogil=True, cache=True)
+def cluster_group(positions, vertex_position, faces, face_material, max_triangles, max_vertices):
+    """Return (order (m,) int32, first (c + 1,) int32) as `cluster_mesh` does, for the triangles of one group.
+
+    positions (p, 3) float64; the rest as in `cluster_mesh`, with indices local to the group. Serial.
+    """
+    count = len(faces)
+    points = np.empty((count, 3), np.float32)
+    order = np.empty(count, np.int32)
+    for i in range(count):
+        a, b, c = vertex_position[faces[i, 0]], vertex_position[faces[i, 1]], vertex_position[faces[i, 2]]
+        order[i] = i
+        for k in range(3):
+            points[i, k] = positions[a, k] + positions[b, k] + positions[c, k]
+    used = np.zeros(len(vertex_position), np.bool_)
+    for i in range(count):
+        for k in range(3):
+            used[faces[i, k]] = True
+    starts = np.zeros(count, np.uint8)
+    if count > 0:
+        leaf = leaf_triangles(count, used.sum(), max_triangles, max_vertices)
+        _split_range(points, order, faces, face_material, 0, count, leaf, max_vertices, starts)
+    first = np.empty(starts.sum() + 1, np.int32)
+    k = 0
+    for i in range(count):
+        if starts[i]:
+            first[k] = i
+            k += 1
+    first[k] = count
+    return order, first
+
+
+@njit(nogil=True, cache=True)
+def leaf_triangles(triangles, vertices, max_triangles, max_vertices):
+    """Return how many triangles fill a cluster: fewer where vertices are hardly shared (3 a triangle in a soup).
+
+    The rare cluster that still has too many vertices is halved.
+    """
+    return max(1, min(max_triangles, max_vertices * triangles // vertices))
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _mesh_centroids(lattice, vertex_position, faces):
+    points = np.empty((len(faces), 3), np.float32)
+    order = np.empty(len(faces), np.int32)
+    for i in prange(len(faces)):
+        a, b, c = vertex_position[faces[i, 0]], vertex_position[faces[i, 1]], vertex_position[faces[i, 2]]
+        order[i] = i
+        for k in range(3):
+            points[i, k] = np.float32(lattice[a, k] + lattice[b, k] + lattice[c, k])
+    return points, order
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _split_row(points, order, ranges, leaf):
+    """Split every range that holds more than one cluster; return the (k, 2) ranges of the next row."""
+    middles = np.empty(len(ranges), np.int64)
+    for i in prange(len(ranges)):
+        first, last = ranges[i]
+        middles[i] = _middle(first, last, leaf) if last - first > leaf else last
+        if middles[i] < last:
+            _select(points, order, first, last, middles[i], _widest_axis(points, first, last))
+    result = np.empty((2 * len(ranges), 2), np.int64)
+    count = 0
+    for i in range(len(ranges)):
+        first, last = ranges[i]
+        result[count] = first, middles[i]
+        count += 1
+        if middles[i] < last:
+            result[count] = middles[i], last
+            count += 1
+    return result[:count]
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _split_subtrees(points, order, faces, face_material, ranges, leaf, max_vertices, starts):
+    for i in prange(len(ranges)):
+        _split_range(points, order, faces, face_material, ranges[i, 0], ranges[i, 1], leaf, max_vertices, starts)
+
+
+@njit(nogil=True, cache=True)
+def _split_range(points, order, faces, face_material, first, last, leaf, max_vertices, starts):
+    """Split triangles first..last into clusters; set starts[i] where one begins."""
+    table = np.empty(_TABLE, np.int32)
+    stack = np.empty((128, 2), np.int64)
+    stack[0] = first, last
+    depth = 1
+    while depth > 0:
+        depth -= 1
+        first, last = stack[depth]
+        middle = first
+        if last - first > leaf:
+            middle = _middle(first, last, leaf)
+        elif 3 * (last - first) > max_vertices and _count_vertices(faces, order, first, last, table) > max_vertices:
+            middle = (first + last) // 2
+        if middle > first:
+            _select(points, order, first, last, middle, _widest_axis(points, first, last))
+            stack[depth] = middle, last
+            stack[depth + 1] = first, middle
+            depth += 2
+        else:
+            starts[first] = 1
+            _order_cluster(points, order, face_material, first, last)
+
+
+@njit(nogil=True, cache=True)
+def _middle(first, last, leaf):
+    """Return where to split so that the left side holds full clusters only."""
+    pieces = (last - first + leaf - 1) // leaf
+    return first + (pieces // 2) * leaf
+
+
+@njit(nogil=True, cache=True)
+def _order_cluster(points, order, face_material, first, last):
+    """Order the triangles of one cluster by place, then (stable) by material."""
+    stack = np.empty((32, 2), np.int64)
+    stack[0] = first, last
+    depth = 1
+    while depth > 0:
+        depth -= 1
+        a, b = stack[depth]
+        if b - a > _LOCAL_TRIANGLES:
+            middle = (a + b) // 2
+            _select(points, order, a, b, middle, _widest_axis(points, a, b))
+            stack[depth] = middle, b
+            stack[depth + 1] = a, middle
+            depth += 2
+    for i in range(first + 1, last):
+        face = order[i]
+        j = i
+        while j > first and face_material[order[j - 1]] > face_material[face]:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = face
+
+
+@njit(nogil=True, cache=True)
+def _count_vertices(faces, order, first, last, table):
+    """Return how many different vertices the triangles use (open addressing)."""
+    table[:] = -1
+    count = 0
+    for i in range(first, last):
+        for k in range(3):
+            vertex = faces[order[i], k]
+            slot = (vertex * np.uint32(2654435769) >> np.uint32(22)) & (_TABLE - 1)
+            while table[slot] != vertex and table[slot] >= 0:
+                slot = (slot + 1) & (_TABLE - 1)
+            if table[slot] < 0:
+                table[slot] = vertex
+                count += 1
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _widest_axis(points, first, last):
+    low_x = high_x = points[first, 0]
+    low_y = high_y = points[first, 1]
+    low_z = high_z = points[first, 2]
+    for i in range(first + 1, last):
+        x, y, z = points[i, 0], points[i, 1], points[i, 2]
+        low_x, high_x = min(low_x, x), max(high_x, x)
+        low_y, high_y = min(low_y, y), max(high_y, y)
+        low_z, high_z = min(low_z, z), max(high_z, z)
+    x, y, z = high_x - low_x, high_y - low_y, high_z - low_z
+    if x >= y and x >= z:
+        return 0
+    return 1 if y >= z else 2
+
+
+@njit(nogil=True, cache=True)
+def _select(points, order, first, last, middle, axis):
+    """Reorder first..last so that coordinates before `middle` are no larger than those after it."""
+    low, high = first, last - 1
+    sample = np.empty(_SAMPLES, np.float32)
+    while low < high:
+        if high - low > 16 * _SAMPLES:
+            pivot = _sampled_pivot(points, low, high, middle, axis, sample)
+        else:
+            a, b, c = points[low, axis], points[(low + high) // 2, axis], points[high, axis]
+            pivot = max(min(a, b), min(max(a, b), c))
+        i, j = low, high
+        while i <= j:
+            while points[i, axis] < pivot:
+                i += 1
+            while points[j, axis] > pivot:
+                j -= 1
+            if i <= j:
+                for k in range(3):
+                    points[i, k], points[j, k] = points[j, k], points[i, k]
+                order[i], order[j] = order[j], order[i]
+                i += 1
+                j -= 1
+        if middle <= j:
+            high = j
+        elif middle >= i:
+            low = i
+        else:
+            return
+
+
+@njit(nogil=True, cache=True)
+def _sampled_pivot(points, low, high, middle, axis, sample):
+    """Return a coordinate near the one that belongs at `middle` (after R. Floyd and R. Rivest, 1975)."""
+    for i in range(_SAMPLES):
+        value = points[low + (high - low) * i // (_SAMPLES - 1), axis]
+        j = i
+        while j > 0 and sample[j - 1] > value:
+            sample[j] = sample[j - 1]
+            j -= 1
+        sample[j] = value
+    return sample[_SAMPLES * (middle - low) // (high - low + 1)]

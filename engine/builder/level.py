@@ -1,0 +1,287 @@
+"""Kernels of one level of the hierarchy: simplify groups of clusters, and put what comes out into the pools.
+
+Every group writes to its own run of preallocated arrays, and new ids follow from prefix sums over the groups, so the
+result does not depend on the number of threads.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numba import njit, prange
+
+from engine.builder.clusters import cluster_group
+from engine.builder.error import measure_group
+from engine.builder.simplify import simplify_group, thin_group
+
+
+@njit(nogil=True, cache=True)
+def _gather(pool, first_face, last_face, locked):
+    """Copy the faces of some clusters with indices local to their group.
+
+    Returns (vertices (v,) and places (p,): their ids in the pool, faces (m, 3), face_material (m,), positions (p, 3)
+    float64 from `origin` (3,) int32, locked (p,), vertex_position (v,), attributes (v, k), origin).
+    """
+    pool_lattice, pool_vertex_position, pool_attributes, pool_faces, pool_material = pool
+    count = 0
+    for i in range(len(first_face)):
+        count += last_face[i] - first_face[i]
+    size = 64
+    while size < 4 * count:
+        size *= 2
+    table = np.full(size, -1, np.int32)
+    vertices = np.empty(3 * count, np.int32)
+    faces = np.empty((count, 3), np.int32)
+    face_material = np.empty(count, np.int32)
+    face, vertex_count = 0, 0
+    for i in range(len(first_face)):
+        for source in range(first_face[i], last_face[i]):
+            for k in range(3):
+                vertex = pool_faces[source, k]
+                slot = _slot(vertex, size)
+                while table[slot] >= 0 and vertices[table[slot]] != vertex:
+                    slot = (slot + 1) & (size - 1)
+                if table[slot] < 0:
+                    table[slot] = vertex_count
+                    vertices[vertex_count] = vertex
+                    vertex_count += 1
+                faces[face, k] = table[slot]
+            face_material[face] = pool_material[source]
+            face += 1
+    table[:] = -1
+    places = np.empty(vertex_count, np.int32)
+    vertex_position = np.empty(vertex_count, np.int32)
+    attributes = np.empty((vertex_count, pool_attributes.shape[1]), np.float32)
+    place_count = 0
+    for i in range(vertex_count):
+        attributes[i] = pool_attributes[vertices[i]]
+        place = pool_vertex_position[vertices[i]]
+        slot = _slot(place, size)
+        while table[slot] >= 0 and places[table[slot]] != place:
+            slot = (slot + 1) & (size - 1)
+        if table[slot] < 0:
+            table[slot] = place_count
+            places[place_count] = place
+            place_count += 1
+        vertex_position[i] = table[slot]
+    places = places[:place_count]
+    origin = pool_lattice[places[0]].copy()
+    positions = np.empty((place_count, 3), np.float64)
+    group_locked = np.empty(place_count, np.bool_)
+    for i in range(place_count):
+        group_locked[i] = locked[places[i]]
+        for k in range(3):
+            positions[i, k] = pool_lattice[places[i], k] - origin[k]
+    vertices = vertices[:vertex_count]
+    return vertices, places, faces, face_material, positions, group_locked, vertex_position, attributes, origin
+
+
+@njit(nogil=True, cache=True)
+def _slot(key, size):
+    return (key * 2654435769 >> 7) & (size - 1)
+
+
+@njit(nogil=True, cache=True)
+def target_triangles(triangles, cluster_triangles, reduction, least_shrink):
+    """Return how many triangles a group of `triangles` should keep: full clusters where that shrinks it enough."""
+    wanted = triangles * reduction
+    target = max(1, int(np.floor(wanted / cluster_triangles + 0.5))) * cluster_triangles
+    if target > (1.0 - least_shrink) * triangles:
+        target = max(1, int(wanted))
+    return target
+
+
+def simplify_groups(
+    pool: tuple, tree: tuple, members: np.ndarray, samples: tuple, first_member: np.ndarray, locked: np.ndarray,
+    thin: np.ndarray, weights: np.ndarray, limits: tuple, rows: np.ndarray, threads: int, out: tuple,
+) -> None:  # fmt: skip
+    """Simplify groups of clusters; group g consists of the members first_member[g]:first_member[g + 1].
+
+    pool: (lattice (P, 3), vertex_position (V,), attributes (V, k), faces (F, 3), face_material (F,)); tree: of
+    error.build_source_tree; members (n, 2) int64: first and last face; samples: (position (n, s, 3), attributes
+    (n, s, k), count (n,)) of each member; locked (P,) bool; thin (g,) bool: where collapses do not suffice, thin;
+    weights (k,) float32; limits: (cluster triangles, cluster vertices, reduction, least shrink, error percentile).
+    Group g writes to `out` (see `group_outputs`): faces from rows[g, 0], vertices and positions from rows[g, 1],
+    samples from rows[g, 2], and its counts and errors to row g; counts stay zero where it does not shrink enough.
+
+    Threads share the groups; the kernel is not compiled for prange, which would take twice as long to compile.
+    """
+    groups = iter(range(len(thin)))
+
+    def work(_: int) -> None:
+        for group in groups:
+            _simplify_one(
+                group, pool, tree, members, samples, first_member[group], first_member[group + 1], locked, thin[group],
+                weights, limits, rows[group : group + 2], out,
+            )  # fmt: skip
+
+    with ThreadPoolExecutor(min(threads, len(thin))) as executor:
+        list(executor.map(work, range(min(threads, len(thin)))))
+
+
+def group_outputs(groups: int, rows: np.ndarray, samples: int, columns: int, again: tuple | None) -> tuple:
+    """Return room for the results of `simplify_groups`; vertices and positions are numbered within their group.
+
+    (counts (g, 6) int64: faces, clusters, vertices, new vertices, positions, new positions; faces (f, 3);
+    face_material (f,); starts (f,) uint8: a cluster begins; vertices (v,): id in the pool or -1 where new;
+    vertex_position (v,); attributes (v, k); positions (v,): id or -1; lattice (v, 3);
+    errors (g, 2) float64: geometric, attribute, in lattice units; samples: position, attributes, count)
+    The result of an earlier call, `again`, is used where it is large enough: fresh memory costs time.
+    """
+    faces, vertices, clusters = rows[-1]
+    if again is None or faces > len(again[1]) or vertices > len(again[4]) or clusters > len(again[12]):
+        again = (
+            None, np.empty((faces, 3), np.int32), np.empty(faces, np.int32), np.empty(faces, np.uint8),
+            np.empty(vertices, np.int32), np.empty(vertices, np.int32), np.empty((vertices, columns), np.float32),
+            np.empty(vertices, np.int32), np.empty((vertices, 3), np.int32), None, np.empty((clusters, samples, 3)),
+            np.empty((clusters, samples, columns), np.float32), np.empty(clusters, np.int32),
+        )  # fmt: skip
+    return (np.zeros((groups, 6), np.int64), *again[1:9], np.zeros((groups, 2)), *again[10:])
+
+
+@njit(nogil=True, cache=True)
+def _simplify_one(
+    group, pool, tree, members, samples, first_member, last_member, locked, thin, weights, limits, rows, out
+):
+    """Simplify one group, split the result into clusters and measure its error."""
+    cluster_triangles, cluster_vertices, reduction, least_shrink, percentile = limits
+    vertices, places, faces, face_material, positions, group_locked, vertex_position, attributes, origin = _gather(
+        pool, members[first_member:last_member, 0], members[first_member:last_member, 1], locked
+    )
+    most = (1.0 - least_shrink) * len(faces)
+    target = target_triangles(len(faces), cluster_triangles, reduction, least_shrink)
+    result = simplify_group(positions, group_locked, vertex_position, attributes, weights, faces, face_material, target)
+    if thin and (result[0] > most or result[0] == 0):
+        result = thin_group(positions, group_locked, vertex_position, attributes, weights, faces, face_material, target)
+    count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result
+    if count == 0 or count > most:
+        return
+    order, first = cluster_group(
+        positions, vertex_position, faces[:count], face_material, cluster_triangles, cluster_vertices
+    )
+    clusters = len(first) - 1
+    low, high = rows[0, 2], rows[0, 2] + clusters
+    if high > rows[1, 2]:
+        return
+    faces = faces[order]
+    out[0][group, 0] = count
+    out[0][group, 1] = clusters
+    for i in range(count):
+        out[2][rows[0, 0] + i] = face_material[order[i]]
+        out[3][rows[0, 0] + i] = 0
+    for i in range(clusters):
+        out[3][rows[0, 0] + first[i]] = 1
+    _compact(
+        group, vertices, places, origin, faces, positions, vertex_position, attributes, moved_place, moved_vertex,
+        rows[0, 0], rows[0, 1], out,
+    )  # fmt: skip
+    sample_position, sample_attributes = _joined_samples(samples, first_member, last_member)
+    geometric, attribute = measure_group(
+        tree, origin.astype(np.float64), sample_position, sample_attributes, positions, vertex_position, attributes,
+        faces, first, weights, percentile, out[10].shape[1] * clusters, out[10][low:high], out[11][low:high],
+        out[12][low:high],
+    )  # fmt: skip
+    out[9][group, 0] = geometric
+    out[9][group, 1] = attribute
+
+
+@njit(nogil=True, cache=True)
+def _joined_samples(samples, first, last):
+    """Return the samples of the members first..last, one after the other."""
+    position, attributes, count = samples
+    joined_position = np.empty((count[first:last].sum(), 3), np.float64)
+    joined_attributes = np.empty((len(joined_position), attributes.shape[2]), np.float32)
+    row = 0
+    for i in range(first, last):
+        for j in range(count[i]):
+            joined_position[row] = position[i, j]
+            joined_attributes[row] = attributes[i, j]
+            row += 1
+    return joined_position, joined_attributes
+
+
+@njit(nogil=True, cache=True)
+def _compact(
+    group, vertices, places, origin, faces, positions, vertex_position, attributes, moved_place, moved_vertex,
+    first_out, first_vertex_out, out,
+):  # fmt: skip
+    """Write the used vertices and positions, numbered by their first use, and the faces that use them."""
+    out_counts, out_faces, _, _, out_vertex, out_vertex_position, out_attributes, out_place, out_lattice = out[:9]
+    vertex_number = np.full(len(vertex_position), -1, np.int32)
+    place_number = np.full(len(positions), -1, np.int32)
+    vertex_count, new_vertices, place_count, new_places = 0, 0, 0, 0
+    for i in range(len(faces)):
+        for k in range(3):
+            vertex = faces[i, k]
+            if vertex_number[vertex] < 0:
+                place = vertex_position[vertex]
+                if place_number[place] < 0:
+                    row = first_vertex_out + place_count
+                    out_place[row] = -1 if moved_place[place] else places[place]
+                    for axis in range(3):
+                        out_lattice[row, axis] = np.int32(np.rint(positions[place, axis])) + origin[axis]
+                    new_places += 1 if moved_place[place] else 0
+                    place_number[place] = place_count
+                    place_count += 1
+                row = first_vertex_out + vertex_count
+                moved = moved_vertex[vertex] or moved_place[place]
+                out_vertex[row] = -1 if moved else vertices[vertex]
+                out_vertex_position[row] = place_number[place]
+                out_attributes[row] = attributes[vertex]
+                new_vertices += 1 if moved else 0
+                vertex_number[vertex] = vertex_count
+                vertex_count += 1
+            out_faces[first_out + i, k] = vertex_number[vertex]
+    out_counts[group, 2] = vertex_count
+    out_counts[group, 3] = new_vertices
+    out_counts[group, 4] = place_count
+    out_counts[group, 5] = new_places
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def store_groups(out, rows, pool, starts, base_face, first_face, base_vertex, base_place):
+    """Copy the results of `simplify_groups` into the pools and give new vertices and positions their ids.
+
+    base_face, base_vertex, base_place (g,) int64: where the faces and the new entries of each group go; starts (f,)
+    uint8, for the faces from `first_face`, gets a 1 where a cluster begins. The pools must have room.
+    """
+    out_counts, out_faces, out_material, out_starts, out_vertex, out_vertex_position = out[:6]
+    out_attributes, out_place, out_lattice = out[6:9]
+    pool_lattice, pool_vertex_position, pool_attributes, pool_faces, pool_material = pool
+    for group in prange(len(out_counts)):
+        low, first_out = rows[group, 1], rows[group, 0]
+        place_id = np.empty(out_counts[group, 4], np.int32)
+        new = base_place[group]
+        for i in range(len(place_id)):
+            place_id[i] = out_place[low + i]
+            if place_id[i] < 0:
+                place_id[i] = new
+                pool_lattice[new] = out_lattice[low + i]
+                new += 1
+        vertex_id = np.empty(out_counts[group, 2], np.int32)
+        new = base_vertex[group]
+        for i in range(len(vertex_id)):
+            vertex_id[i] = out_vertex[low + i]
+            if vertex_id[i] < 0:
+                vertex_id[i] = new
+                pool_vertex_position[new] = place_id[out_vertex_position[low + i]]
+                pool_attributes[new] = out_attributes[low + i]
+                new += 1
+        for i in range(out_counts[group, 0]):
+            face = base_face[group] + i
+            for k in range(3):
+                pool_faces[face, k] = vertex_id[out_faces[first_out + i, k]]
+            pool_material[face] = out_material[first_out + i]
+            starts[face - first_face] = out_starts[first_out + i]
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def copy_runs(faces, face_material, source, first):
+    """Return faces and materials with run i, from row source[i], at rows first[i]:first[i + 1]."""
+    faces_out = np.empty((first[-1], 3), np.int32)
+    material_out = np.empty(first[-1], np.int32)
+    for run in prange(len(source)):
+        for i in range(first[run + 1] - first[run]):
+            material_out[first[run] + i] = face_material[source[run] + i]
+            for k in range(3):
+                faces_out[first[run] + i, k] = faces[source[run] + i, k]
+    return faces_out, material_out

@@ -1,0 +1,364 @@
+"""Compiled loops of pages.py: measure clusters, pack groups into pages, write records and streams.
+
+Octahedral normals: Cigolle et al., "A survey of efficient representations for independent unit vectors", 2014; of the
+four roundings the one nearest to the normal is kept.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from engine import layout
+
+HEADER_WORDS = int(layout.CONSTANTS["PAGE_HEADER_WORDS"])
+RECORD_WORDS = int(layout.CONSTANTS["CLUSTER_WORDS"])
+MAX_VERTICES = int(layout.CONSTANTS["MAX_CLUSTER_VERTICES"])
+NO_GROUP = -1
+_TABLE = 1024  # slots of the vertex table of a cluster; more than twice MAX_VERTICES + 1
+_HASH = 0x9E3779B1
+
+# Columns of the facts about a cluster.
+VERTICES, RANGES, LOW, HIGH, UV_LOW, UV_HIGH, FACTS = 0, 1, 2, 5, 8, 10, 12
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def measure_clusters(
+    faces: np.ndarray,
+    face_material: np.ndarray,
+    first_face: np.ndarray,
+    vertex_position: np.ndarray,
+    lattice: np.ndarray,
+    attributes: np.ndarray,
+    uv_column: int,
+    uv_scale: float,
+    walk: np.ndarray,
+    triangles: np.ndarray,
+    facts: np.ndarray,
+) -> None:
+    """Order the triangles of each cluster, index them, and find what the sizes of its streams depend on.
+
+    Fills walk (f,) uint16, the face at each place (counted in its cluster) | its first corner << 8; triangles (f, 3)
+    uint8, vertices numbered by first use; facts (c, FACTS) int32. uv_column: first attribute column of UVs, or -1.
+    A cluster of more than MAX_VERTICES vertices gets MAX_VERTICES + 1 in its facts, and nothing else.
+    """
+    for cluster in prange(len(first_face) - 1):
+        first, end = first_face[cluster], first_face[cluster + 1]
+        fact = facts[cluster]
+        local = np.empty((end - first, 3), np.int32)
+        vertices = np.empty(MAX_VERTICES, np.int32)
+        fact[VERTICES] = _number_vertices(faces, first, end, local, vertices)
+        if fact[VERTICES] <= MAX_VERTICES:
+            fact[RANGES] = _walk(local, face_material[first:end], walk[first:end])
+            _renumber(local, walk[first:end], triangles[first:end])
+            _measure(fact, vertices, vertex_position, lattice, attributes, uv_column, uv_scale)
+
+
+@njit(nogil=True, cache=True)
+def _number_vertices(faces: np.ndarray, first: int, end: int, local: np.ndarray, vertices: np.ndarray) -> int:
+    """Write the faces with vertices numbered from 0, and the vertex of each number; return how many there are."""
+    keys = np.full(_TABLE, -1, np.int32)
+    places = np.zeros(_TABLE, np.int32)
+    count = 0
+    for face in range(first, end):
+        for corner in range(3):
+            vertex = faces[face, corner]
+            slot = ((vertex * _HASH) & 0xFFFFFFFF) >> 22
+            while keys[slot] != vertex and keys[slot] != -1:
+                slot = (slot + 1) & (_TABLE - 1)
+            if keys[slot] == -1:
+                if count == MAX_VERTICES:
+                    return MAX_VERTICES + 1
+                keys[slot] = vertex
+                places[slot] = count
+                vertices[count] = vertex
+                count += 1
+            local[face - first, corner] = places[slot]
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _walk(local: np.ndarray, material: np.ndarray, walk: np.ndarray) -> int:
+    """Order the faces so that each follows a neighbour where it can, material by material; return the materials.
+
+    A walk over edges in depth, as in Rossignac, "Edgebreaker", 1999: a face begins with the edge it was entered by, so
+    that its corners, counted back from the newest vertex, are small numbers that repeat: zstd likes them.
+    """
+    count = len(local)
+    keys = np.full(_TABLE, -1, np.int32)
+    edges = np.zeros(_TABLE, np.int32)
+    for face in range(count):
+        for corner in range(3):
+            key = local[face, corner] << 8 | local[face, (corner + 1) % 3]
+            slot = ((key * _HASH) & 0xFFFFFFFF) >> 22
+            while keys[slot] != -1:
+                slot = (slot + 1) & (_TABLE - 1)
+            keys[slot] = key
+            edges[slot] = face << 2 | corner
+    done = np.zeros(count, np.bool_)
+    stack = np.empty(2 * count + 2, np.int32)
+    out, ranges, range_first = 0, 0, 0
+    while range_first < count:
+        range_end = range_first + 1
+        while range_end < count and material[range_end] == material[range_first]:
+            range_end += 1
+        for seed in range(range_first, range_end):
+            if done[seed]:
+                continue
+            depth = 1
+            stack[0] = local[seed, 1] << 8 | local[seed, 0]  # enters the seed by its first edge
+            while depth > 0:
+                depth -= 1
+                left, right = stack[depth] >> 8, stack[depth] & 255
+                key = right << 8 | left
+                slot = ((key * _HASH) & 0xFFFFFFFF) >> 22
+                found = -1
+                while keys[slot] != -1:
+                    face = edges[slot] >> 2
+                    free = not done[face] and range_first <= face < range_end
+                    if keys[slot] == key and free and (found < 0 or face < found >> 2):
+                        found = edges[slot]
+                    slot = (slot + 1) & (_TABLE - 1)
+                if found >= 0:
+                    face, corner = found >> 2, found & 3
+                    done[face] = True
+                    walk[out] = face | corner << 8
+                    out += 1
+                    apex = local[face, (corner + 2) % 3]
+                    stack[depth] = local[face, (corner + 1) % 3] << 8 | apex
+                    stack[depth + 1] = apex << 8 | local[face, corner]
+                    depth += 2
+        ranges += 1
+        range_first = range_end
+    return ranges
+
+
+@njit(nogil=True, cache=True)
+def _renumber(local: np.ndarray, walk: np.ndarray, triangles: np.ndarray) -> None:
+    """Write the faces in the order of the walk with vertices numbered by first use."""
+    numbers = np.full(MAX_VERTICES, -1, np.int32)
+    count = 0
+    for place in range(len(walk)):
+        face, corner = walk[place] & 255, walk[place] >> 8
+        for k in range(3):
+            vertex = local[face, (corner + k) % 3]
+            if numbers[vertex] < 0:
+                numbers[vertex] = count
+                count += 1
+            triangles[place, k] = numbers[vertex]
+
+
+@njit(nogil=True, cache=True)
+def _measure(
+    fact: np.ndarray,
+    vertices: np.ndarray,
+    vertex_position: np.ndarray,
+    lattice: np.ndarray,
+    attributes: np.ndarray,
+    uv_column: int,
+    uv_scale: float,
+) -> None:
+    """Write the boxes of the quantised positions and UVs."""
+    fact[LOW:HIGH] = 2**30
+    fact[HIGH:UV_LOW] = -(2**30)
+    fact[UV_LOW:UV_HIGH] = 2**30
+    fact[UV_HIGH:] = -(2**30)
+    for vertex in vertices[: fact[VERTICES]]:
+        position = vertex_position[vertex]
+        for k in range(3):
+            fact[LOW + k] = min(fact[LOW + k], lattice[position, k])
+            fact[HIGH + k] = max(fact[HIGH + k], lattice[position, k])
+        if uv_column >= 0:
+            for k in range(2):
+                value = np.int32(np.rint(attributes[vertex, uv_column + k] * uv_scale))
+                fact[UV_LOW + k] = min(fact[UV_LOW + k], value)
+                fact[UV_HIGH + k] = max(fact[UV_HIGH + k], value)
+
+
+@njit(nogil=True, cache=True)
+def pack_groups(
+    words: np.ndarray,
+    root: np.ndarray,
+    first_product: np.ndarray,
+    product_group: np.ndarray,
+    limit: int,
+    root_limit: int,
+) -> np.ndarray:
+    """Return the page (g,) int32 of each group: one after the other, a new page where the next group does not fit.
+
+    words (g,) int64: of a group's members. root (g,) bool: root groups, all at the front. Products of group i are
+    members of the groups product_group[first_product[i]:first_product[i + 1]], each before i. Pages that begin with
+    a root group hold `root_limit` words, others `limit`.
+    """
+    page_of_group = np.full(len(words), -1, np.int32)
+    counted = np.full(len(words) + 1, -1, np.int32)  # by page: the last page whose list it was counted in
+    page, used, page_limit = -1, 0, 0
+    for group in range(len(words)):
+        while True:
+            wanted = words[group]
+            for i in range(first_product[group], first_product[group + 1]):
+                other = page_of_group[product_group[i]]
+                if other != page and counted[other] != page:
+                    counted[other] = page
+                    wanted += 1
+            if page >= 0 and (used + wanted <= page_limit or used == HEADER_WORDS):
+                break
+            page += 1
+            used = HEADER_WORDS
+            page_limit = root_limit if root[group] else limit
+        page_of_group[group] = page
+        used += wanted
+    return page_of_group
+
+
+@njit(nogil=True, cache=True)
+def _append(words, word, bits, waiting, value, width):
+    """Append the low bits of a value to a bit stream; return its new (word, bits, number of waiting bits)."""
+    bits |= value << waiting
+    waiting += width
+    if waiting >= 32:
+        words[word] = bits & 0xFFFFFFFF
+        return word + 1, bits >> 32, waiting - 32
+    return word, bits, waiting
+
+
+@njit(nogil=True, cache=True)
+def octahedral(x: float, y: float, z: float) -> int:
+    """Return two signed bytes, x below y, whose decoded direction is nearest to (x, y, z)."""
+    length = abs(x) + abs(y) + abs(z)
+    if not length > 0.0:
+        return 0
+    u, v = x / length, y / length
+    if z < 0.0:
+        u, v = (1.0 - abs(v)) * (1.0 if u >= 0.0 else -1.0), (1.0 - abs(u)) * (1.0 if v >= 0.0 else -1.0)
+    best, best_dot, best_square = 0, -1.0, 1.0
+    for choice in range(4):
+        a = min(np.floor(u * 127.0) + (choice & 1), 127.0)
+        b = min(np.floor(v * 127.0) + (choice >> 1), 127.0)
+        dx, dy, dz = a, b, 127.0 - abs(a) - abs(b)
+        if dz < 0.0:
+            dx += dz if dx >= 0.0 else -dz
+            dy += dz if dy >= 0.0 else -dz
+        dot, square = dx * x + dy * y + dz * z, dx * dx + dy * dy + dz * dz
+        if dot > 0.0 and dot * dot * best_square > best_dot * abs(best_dot) * square:
+            best_dot, best_square = dot, square
+            best = (int(a) & 255) | (int(b) & 255) << 8
+    return best
+
+
+@njit(nogil=True, cache=True)
+def _vertices(faces: np.ndarray, first: int, walk: np.ndarray, triangles: np.ndarray, count: int) -> np.ndarray:
+    """Return the vertices of a cluster in order of first use."""
+    vertices = np.empty(count, np.int32)
+    found = 0
+    for place in range(len(walk)):
+        face, corner = first + (walk[place] & 255), walk[place] >> 8
+        for k in range(3):
+            if triangles[place, k] == found and found < count:
+                vertices[found] = faces[face, (corner + k) % 3]
+                found += 1
+    return vertices
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def write_streams(
+    faces: np.ndarray,
+    face_material: np.ndarray,
+    first_face: np.ndarray,
+    vertex_position: np.ndarray,
+    lattice: np.ndarray,
+    attributes: np.ndarray,
+    columns: np.ndarray,
+    uv_scale: float,
+    material_base: int,
+    walk: np.ndarray,
+    triangles: np.ndarray,
+    facts: np.ndarray,
+    widths: np.ndarray,
+    data_word: np.ndarray,
+    words: np.ndarray,
+) -> None:
+    """Write the streams of cluster i from words[data_word[i]] on; the records are written elsewhere.
+
+    columns (2,) int64: first attribute column of UVs and of colours, or -1. widths (c, 5) int32: x y z u v.
+    """
+    for cluster in prange(len(first_face) - 1):
+        fact, width = facts[cluster], widths[cluster]
+        first, end = first_face[cluster], first_face[cluster + 1]
+        vertices = _vertices(faces, first, walk[first:end], triangles[first:end], fact[VERTICES])
+        word = data_word[cluster]
+        for face in range(first, end):
+            if face + 1 == end or face_material[face] != face_material[face + 1]:
+                words[word] = (face + 1 - first) | (face_material[face] + material_base) << 8
+                word += 1
+        word = _write_bytes(words, word, triangles[first:end].reshape(-1))
+        word = _write_positions(words, word, vertices, vertex_position, lattice, fact, width)
+        word = _write_normals(words, word, vertices, attributes)
+        if columns[0] >= 0:
+            word = _write_uvs(words, word, vertices, attributes, columns[0], uv_scale, fact, width)
+        if columns[1] >= 0:
+            _write_colors(words, word, vertices, attributes, columns[1])
+
+
+@njit(nogil=True, cache=True)
+def _write_bytes(words: np.ndarray, word: int, values: np.ndarray) -> int:
+    for i in range(len(values)):
+        words[word + (i >> 2)] |= np.uint32(values[i]) << np.uint32((i & 3) << 3)
+    return word + ((len(values) + 3) >> 2)
+
+
+@njit(nogil=True, cache=True)
+def _write_positions(words, word, vertices, vertex_position, lattice, fact, width):
+    bits, waiting = 0, 0
+    for vertex in vertices:
+        position = vertex_position[vertex]
+        for k in range(3):
+            offset = np.int64(lattice[position, k] - fact[LOW + k])
+            word, bits, waiting = _append(words, word, bits, waiting, offset, width[k])
+    if waiting > 0:
+        words[word] = bits
+        word += 1
+    return word
+
+
+@njit(nogil=True, cache=True)
+def _write_normals(words, word, vertices, attributes):
+    for i in range(len(vertices)):
+        normal = attributes[vertices[i], :3]
+        packed = octahedral(np.float64(normal[0]), np.float64(normal[1]), np.float64(normal[2]))
+        words[word + (i >> 1)] |= np.uint32(packed) << np.uint32((i & 1) << 4)
+    return word + ((len(vertices) + 1) >> 1)
+
+
+@njit(nogil=True, cache=True)
+def _write_uvs(words, word, vertices, attributes, column, uv_scale, fact, width):
+    words[word] = np.int64(fact[UV_LOW]) & 0xFFFFFFFF
+    words[word + 1] = np.int64(fact[UV_LOW + 1]) & 0xFFFFFFFF
+    word += 2
+    bits, waiting = 0, 0
+    for vertex in vertices:
+        for k in range(2):
+            value = np.int64(np.rint(attributes[vertex, column + k] * uv_scale)) - fact[UV_LOW + k]
+            word, bits, waiting = _append(words, word, bits, waiting, value, width[3 + k])
+    if waiting > 0:
+        words[word] = bits
+        word += 1
+    return word
+
+
+@njit(nogil=True, cache=True)
+def _write_colors(words, word, vertices, attributes, column):
+    for i in range(len(vertices)):
+        packed = np.int64(0)
+        for k in range(4):
+            value = min(max(attributes[vertices[i], column + k], 0.0), 1.0)
+            packed |= np.int64(value * 255.0 + 0.5) << (8 * k)
+        words[word + i] = packed
+
+
+@njit(nogil=True, cache=True)
+def largest_distance(lattice: np.ndarray, step: float, center: np.ndarray) -> float:
+    """Return the largest distance of a lattice point (p, 3) from `center` (3,), in units of `step`'s unit."""
+    largest = 0.0
+    for i in range(len(lattice)):
+        x, y, z = lattice[i, 0] * step - center[0], lattice[i, 1] * step - center[1], lattice[i, 2] * step - center[2]
+        largest = max(largest, x * x + y * y + z * z)
+    return np.sqrt(largest)
