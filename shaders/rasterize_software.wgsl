@@ -3,7 +3,7 @@
 // must be clipped, are drawn by all lanes together.
 import package::layout::{View, Instance, Mesh, Cluster, VisibleCluster, PassState, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED, MAX_CLUSTER_TRIANGLES};
 import package::scene::{views, meshes, instances, view_of, instance_of};
-import package::transform::{eye_to_instance, to_eye, to_view, to_screen, is_orthographic};
+import package::transform::{eye_to_instance, to_eye, to_view, to_screen};
 import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, vertex_count, triangle_count, has_flag};
 import package::visible::{tie_hash, sample_low_word};
 import package::edges::{Edges, make_edges, snap, tie_bias};
@@ -19,9 +19,11 @@ override count_overdraw: bool = false;
 const LANES: u32 = 128u;
 const SMALL_PIXELS: i32 = 32; // a lane alone takes triangles up to this size on both axes
 const GUARD: f32 = 30000.0; // pixels; corners farther out are clipped, so that fixed point holds
+const CLIP_BIT: u32 = 0x80000000u; // in large_triangles
 const TILE: vec2i = vec2i(16, 8);
 
-var<workgroup> view_positions: array<vec3f, 255>; // right, up, depth
+const MUST_CLIP: f32 = -1.0; // as depth value: the corner lies before the near plane or outside the guard band
+
 var<workgroup> screen_positions: array<vec3f, 255>; // snapped x, y in 1/256 pixel (exact in f32), depth value
 var<workgroup> large_triangles: array<u32, 128>;
 var<workgroup> large_count: atomic<u32>;
@@ -34,10 +36,11 @@ fn write_sample(view: View, pixel: vec2i, depth: f32, low: u32) {
     }
 }
 
-// Needs clipping: a corner nearer than the near plane, or so far out that fixed point would overflow.
-fn must_clip(view: View, vertex: u32) -> bool {
-    let p = screen_positions[vertex];
-    return view_positions[vertex].z < view.near || max(abs(p.x), abs(p.y)) > GUARD * 256.0;
+// Snapped position of a corner in view space; depth MUST_CLIP where fixed point would not hold it.
+fn project(view: View, p: vec3f) -> vec3f {
+    let corner = snap(to_screen(view, p));
+    let is_far_out = !(max(abs(corner.x), abs(corner.y)) <= GUARD * 256.0);
+    return vec3f(corner.xy, select(corner.z, MUST_CLIP, p.z < view.near || is_far_out));
 }
 
 fn draw_small(view: View, edges: Edges, low: u32) {
@@ -112,9 +115,8 @@ fn rasterize_software(
     let offset = eye_to_instance(instance, view);
     let positions = position_stream(entry.address, cluster);
     for (var i = lane; i < vertex_count(cluster); i += LANES) {
-        let p = to_view(view, to_eye(instance, offset, read_position(positions, cluster, step, i)));
-        view_positions[i] = p;
-        screen_positions[i] = snap(to_screen(view, p));
+        let p = to_eye(instance, offset, read_position(positions, cluster, step, i));
+        screen_positions[i] = project(view, to_view(view, p));
     }
     workgroupBarrier();
 
@@ -123,13 +125,13 @@ fn rasterize_software(
     let triangles = triangle_stream(entry.address, cluster);
     if (lane < triangle_count(cluster)) {
         let corners = oriented(read_triangle(triangles, lane), is_mirrored);
-        if (must_clip(view, corners.x) || must_clip(view, corners.y) || must_clip(view, corners.z)) {
-            large_triangles[atomicAdd(&large_count, 1u)] = lane | 0x80000000u;
+        let a = screen_positions[corners.x];
+        let b = screen_positions[corners.y];
+        let c = screen_positions[corners.z];
+        if (min(a.z, min(b.z, c.z)) < 0.0) {
+            large_triangles[atomicAdd(&large_count, 1u)] = lane | CLIP_BIT;
         } else {
-            let edges = make_edges(
-                screen_positions[corners.x], screen_positions[corners.y], screen_positions[corners.z],
-                is_two_sided, vec2i(view.size),
-            );
+            let edges = make_edges(a, b, c, is_two_sided, vec2i(view.size));
             if (edges.is_drawn) {
                 if (all(edges.last - edges.first < vec2i(SMALL_PIXELS)) && edges.is_small) {
                     draw_small(view, edges, low | lane);
@@ -143,17 +145,21 @@ fn rasterize_software(
 
     let count = atomicLoad(&large_count);
     for (var i = 0u; i < count; i++) {
-        let triangle = large_triangles[i] & 0x7fffffffu;
+        let triangle = large_triangles[i] & ~CLIP_BIT;
         let corners = oriented(read_triangle(triangles, triangle), is_mirrored);
-        if ((large_triangles[i] & 0x80000000u) == 0u) {
+        if ((large_triangles[i] & CLIP_BIT) == 0u) {
             draw_facing(view, screen_positions[corners.x], screen_positions[corners.y], screen_positions[corners.z],
                 is_two_sided, lane, low | triangle);
-        } else {
-            let corner_count = clip_polygon(view, view_positions[corners.x], view_positions[corners.y], view_positions[corners.z]);
-            for (var k = 2u; k < corner_count; k++) {
-                draw_facing(view, snap(to_screen(view, clipped[0])), snap(to_screen(view, clipped[k - 1u])),
-                    snap(to_screen(view, clipped[k])), is_two_sided, lane, low | triangle);
-            }
+            continue;
+        }
+        var in_view: array<vec3f, 3>;
+        for (var k = 0u; k < 3u; k++) {
+            in_view[k] = to_view(view, to_eye(instance, offset, read_position(positions, cluster, step, corners[k])));
+        }
+        let corner_count = clip_polygon(view, in_view[0], in_view[1], in_view[2]);
+        for (var k = 2u; k < corner_count; k++) {
+            draw_facing(view, snap(to_screen(view, clipped[0])), snap(to_screen(view, clipped[k - 1u])),
+                snap(to_screen(view, clipped[k])), is_two_sided, lane, low | triangle);
         }
     }
 }

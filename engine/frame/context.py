@@ -1,6 +1,6 @@
 """What the passes of one frame share."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Context:
         }
 
     @contextmanager
-    def compute_pass(self, label: str) -> Iterator[wgpu.GPUComputePassEncoder]:
+    def compute_pass(self, label: str) -> Generator[wgpu.GPUComputePassEncoder]:
         """Record a compute pass, timed under `label`."""
         assert self.encoder is not None, "a pass is recorded between begin and end of a frame"
         compute = self.timer.begin_pass(self.encoder, label)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 import wgpu
 from wgpu.backends.wgpu_native import extras
@@ -32,7 +33,7 @@ class Device:
     features: frozenset[str]
     limits: dict[str, int]
     indirect_validation: bool
-    caches: dict[object, object] = field(default_factory=dict)  # layouts and modules, by what they are made of
+    caches: dict[object, Any] = field(default_factory=dict)  # layouts and modules, by what they are made of
 
     @property
     def adapter_name(self) -> str:

@@ -53,7 +53,8 @@ class ReadbackRing:
             if wait:
                 promise.sync_wait()
             elif buffer.map_state != "mapped":
-                self._device.wgpu_device._poll()
+                gpu: Any = self._device.wgpu_device
+                gpu._poll()  # wgpu-py has no public call for it
                 if buffer.map_state != "mapped":
                     break
             self._flying.popleft()

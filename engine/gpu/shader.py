@@ -6,6 +6,7 @@ error names the file and the line a person wrote (https://wesl-lang.dev).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -142,7 +143,7 @@ def create_module(device: Device, shader: LinkedShader, runtime_checks: bool) ->
             device.caches[key] = _compile(device, shader, runtime_checks)
         except wgpu.GPUError as error:
             raise ShaderError(locate_errors(str(error), shader)) from None
-    return device.caches[key]  # type: ignore[return-value]
+    return device.caches[key]
 
 
 def _compile(device: Device, shader: LinkedShader, runtime_checks: bool) -> wgpu.GPUShaderModule:
@@ -167,7 +168,7 @@ def group_layout(device: Device, shader: LinkedShader, group: int) -> wgpu.GPUBi
     key = ("layout", repr(entries))
     if key not in device.caches:
         device.caches[key] = device.wgpu_device.create_bind_group_layout(entries=list(entries))
-    return device.caches[key]  # type: ignore[return-value]
+    return device.caches[key]
 
 
 def _layout_entry(binding: Binding) -> dict[str, Any]:
@@ -207,7 +208,7 @@ class Kernel:
         except wgpu.GPUError as error:
             raise ShaderError(locate_errors(str(error), self.shader)) from None
 
-    def bind(self, group: int, resources: dict[str, wgpu.GPUBuffer | dict[str, Any]]) -> wgpu.GPUBindGroup:
+    def bind(self, group: int, resources: Mapping[str, wgpu.GPUBuffer | dict[str, Any]]) -> wgpu.GPUBindGroup:
         """Return a bind group with the buffers found by variable name; KeyError names a missing one."""
         entries = []
         for binding in self.shader.bindings:
