@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -174,7 +174,10 @@ class Renderer:
         """Make the passes anew where scene, size, queues or a pipeline constant changed."""
         assert self._scene_buffers
         first = Capacities(
-            settings.queue_items, settings.candidate_groups, min(settings.visible_clusters, MAX_VISIBLE_CLUSTERS)
+            nodes=settings.queue_items,
+            groups=settings.candidate_groups,
+            clusters=min(settings.visible_clusters, MAX_VISIBLE_CLUSTERS),
+            large_triangles=settings.large_triangles,
         )
         if self._capacities is None or not self._key or self._key[0] != first:
             self._capacities = first
@@ -217,7 +220,7 @@ class Renderer:
         binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
         grown = self._capacities.grown_for(**requested, binding_bytes=binding)
         if grown != self._capacities:
-            notes.append(f"queues grown to {grown.nodes} nodes, {grown.groups} groups, {grown.clusters} clusters")
+            notes.append("queues grown: " + ", ".join(f"{count} {name}" for name, count in asdict(grown).items()))
             self._capacities = grown
             return settings
         raised = max(1.25 * settings.error_pixels, 0.25)

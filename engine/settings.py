@@ -63,6 +63,7 @@ class FrameSettings:
     queue_items: int = 1 << 20  # first capacity of the node queue; grows when a frame needs more
     candidate_groups: int = 1 << 18  # likewise
     visible_clusters: int = 1 << 18  # likewise; at most 2^21
+    large_triangles: int = 1 << 18  # likewise
     persistent_workgroups: int = 0  # 0: chosen by the adapter
     runtime_checks: bool = True  # bounds and loop checks that the shader compiler adds
     background: tuple[float, float, float] = (0.05, 0.06, 0.08)  # linear

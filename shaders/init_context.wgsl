@@ -8,6 +8,7 @@
 @group(0) @binding(5) var<storage, read_write> level_arguments_odd: array<u32>;
 @group(0) @binding(6) var<storage, read_write> visibility: array<vec2u>;
 @group(0) @binding(7) var<storage, read_write> overdraw: array<u32>;
+@group(0) @binding(8) var<storage, read_write> large_arguments: array<u32>;
 
 // No workgroups yet in x and y, one in z.
 fn empty_dispatch_word(i: u32) -> u32 {
@@ -29,6 +30,7 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
     if (id.x < arrayLength(&cluster_arguments)) {
         cluster_arguments[id.x] = empty_dispatch_word(id.x);
         raster_arguments[id.x] = empty_dispatch_word(id.x);
+        large_arguments[id.x] = empty_dispatch_word(id.x);
     }
     if (id.x < arrayLength(&level_counts)) {
         level_counts[id.x] = 0u;

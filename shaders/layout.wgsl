@@ -33,40 +33,10 @@ const NODE_LEAF: u32 = 0u;
 // PageHeader.flags
 const PAGE_ROOT: u32 = 1u;
 
-// Instance.flags
-const INSTANCE_MIRRORED: u32 = 1u; // the determinant of the linear part is negative
-
-// A view and an instance in one word: four bits of view above 28 bits of instance.
-const INSTANCE_BITS: u32 = 28u;
-const MAX_VIEWS: u32 = 15u;
-
-// View.flags
-const VIEW_ORTHOGRAPHIC: u32 = 1u;
-
 // Material.flags
 const MATERIAL_MASKED: u32 = 1u;
 const MATERIAL_TWO_SIDED: u32 = 2u;
 const MATERIAL_BLENDED: u32 = 4u; // drawn as opaque; kept so that a report can name it
-
-// What an image shows (FrameSettings.view) and what an AOV holds.
-const SHOW_SHADED: u32 = 0u;
-const SHOW_NORMALS: u32 = 1u;
-const SHOW_CLUSTERS: u32 = 2u;
-const SHOW_GROUPS: u32 = 3u;
-const SHOW_LEVELS: u32 = 4u;
-const SHOW_TRIANGLES: u32 = 5u;
-const SHOW_INSTANCES: u32 = 6u;
-const SHOW_MATERIALS: u32 = 7u;
-const SHOW_DEPTH: u32 = 8u;
-const SHOW_OVERDRAW: u32 = 9u;
-const SHOW_RASTER: u32 = 10u;
-const AOV_DEPTH: u32 = 0u;
-const AOV_NORMAL: u32 = 1u;
-const AOV_INSTANCE: u32 = 2u;
-const AOV_CLUSTER: u32 = 3u;
-const AOV_TRIANGLE: u32 = 4u;
-const AOV_LEVEL: u32 = 5u;
-const AOV_MATERIAL: u32 = 6u;
 
 // One entry of the BVH. Inner node: everything below it. Leaf: one group, with that group's own
 // sphere and error, bit for bit, so that a group is judged alike wherever it is met.
@@ -141,6 +111,56 @@ struct Mesh {
     material_base: u32, // first material of its asset
 }
 
+struct Material {
+    base_color: vec4f, // linear
+    emissive: vec3f,
+    metallic: f32,
+    roughness: f32,
+    normal_scale: f32,
+    occlusion_strength: f32,
+    alpha_cutoff: f32,
+    base_color_texture: u32, // texture of the asset, or NONE
+    metallic_roughness_texture: u32,
+    normal_texture: u32,
+    occlusion_texture: u32,
+    emissive_texture: u32,
+    shader: u32, // material function; 0 is glTF metallic-roughness
+    flags: u32,
+    sampler: u32, // wrap u | wrap v << 4 | nearest << 8; 0 is repeat, linear
+}
+
+// ---- Below: only in memory. A change above makes older asset files unreadable; a change below does not. ----
+
+// Instance.flags
+const INSTANCE_MIRRORED: u32 = 1u; // the determinant of the linear part is negative
+
+// A view and an instance in one word: four bits of view above 28 bits of instance.
+const INSTANCE_BITS: u32 = 28u;
+const MAX_VIEWS: u32 = 15u;
+
+// View.flags
+const VIEW_ORTHOGRAPHIC: u32 = 1u;
+
+// What an image shows (FrameSettings.view) and what an AOV holds.
+const SHOW_SHADED: u32 = 0u;
+const SHOW_NORMALS: u32 = 1u;
+const SHOW_CLUSTERS: u32 = 2u;
+const SHOW_GROUPS: u32 = 3u;
+const SHOW_LEVELS: u32 = 4u;
+const SHOW_TRIANGLES: u32 = 5u;
+const SHOW_INSTANCES: u32 = 6u;
+const SHOW_MATERIALS: u32 = 7u;
+const SHOW_DEPTH: u32 = 8u;
+const SHOW_OVERDRAW: u32 = 9u;
+const SHOW_RASTER: u32 = 10u;
+const AOV_DEPTH: u32 = 0u;
+const AOV_NORMAL: u32 = 1u;
+const AOV_INSTANCE: u32 = 2u;
+const AOV_CLUSTER: u32 = 3u;
+const AOV_TRIANGLE: u32 = 4u;
+const AOV_LEVEL: u32 = 5u;
+const AOV_MATERIAL: u32 = 6u;
+
 // Object to world: linear * p + translation. The translation is a pair so that the eye can be
 // subtracted without loss.
 struct Instance {
@@ -203,6 +223,7 @@ struct PassState {
     nodes_taken: atomic<u32>,
     candidate_groups: atomic<u32>, // requested; stored up to the capacity
     visible_clusters: atomic<u32>, // requested, of both passes; stored up to the capacity
+    large_triangles: atomic<u32>, // slices requested for rasterize_large; stored up to the capacity
     aborted: atomic<u32>, // the queue stood still for too long: the frame is not complete
     instances_tested: atomic<u32>,
     instances_culled_frustum: atomic<u32>,
@@ -220,22 +241,4 @@ struct PassState {
     clusters_hardware: atomic<u32>,
     triangles_software: atomic<u32>,
     triangles_hardware: atomic<u32>,
-}
-
-struct Material {
-    base_color: vec4f, // linear
-    emissive: vec3f,
-    metallic: f32,
-    roughness: f32,
-    normal_scale: f32,
-    occlusion_strength: f32,
-    alpha_cutoff: f32,
-    base_color_texture: u32, // texture of the asset, or NONE
-    metallic_roughness_texture: u32,
-    normal_texture: u32,
-    occlusion_texture: u32,
-    emissive_texture: u32,
-    shader: u32, // material function; 0 is glTF metallic-roughness
-    flags: u32,
-    sampler: u32, // wrap u | wrap v << 4 | nearest << 8; 0 is repeat, linear
 }

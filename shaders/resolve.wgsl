@@ -25,8 +25,8 @@ fn lit(surface: Surface) -> vec3f {
     let albedo = material.base_color.rgb * surface.color.rgb;
     let diffuse = max(dot(surface.normal, resolve_parameters[0].light_direction), 0.0);
     // Sky above, ground below.
-    let ambient = mix(vec3f(0.16, 0.15, 0.14), vec3f(0.34, 0.38, 0.44), 0.5 + 0.5 * surface.normal.y);
-    return albedo * (ambient + 0.75 * diffuse) * resolve_parameters[0].exposure + material.emissive;
+    let ambient = mix(vec3f(0.10, 0.095, 0.09), vec3f(0.26, 0.29, 0.34), 0.5 + 0.5 * surface.normal.y);
+    return albedo * (ambient + 0.68 * diffuse) * resolve_parameters[0].exposure + material.emissive;
 }
 
 fn shown(surface: Surface, pixel_index: u32) -> vec3f {

@@ -19,7 +19,7 @@ SIZES = {
     "WorkItem": 8,
     "CandidateGroup": 8,
     "VisibleCluster": 8,
-    "PassState": 88,
+    "PassState": 96,
     "Material": 80,
 }
 

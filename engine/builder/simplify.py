@@ -51,8 +51,8 @@ def simplify_group(
 
     positions (p, 3) float64: integers, lattice units from the group's origin; locked (p,) bool: keeps its place and
     stays; vertex_position (v,) int32; attributes (v, k) float32, columns 0:3 the unit normal; attribute_weights (k,)
-    float32: lattice units per unit of attribute, 0 where an attribute does not steer; faces (m, 3) int32 vertices;
-    face_material (m,) int32.
+    float32: lattice units per unit of attribute, 0 where it does not steer (STEERING applies); faces (m, 3) int32
+    vertices; face_material (m,) int32.
 
     Returns (face_count, faces (n, 3), face_material (n,), positions (p, 3), vertex_position (v,), attributes (v, k),
     moved_position (p,) bool, moved_vertex (v,) bool, attribute_error). Survivors keep their index; one that moved, or

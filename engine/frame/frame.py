@@ -1,6 +1,7 @@
 """The order of the passes.
 
-    init_context -> instance_cull -> persistent_cull (or levels_cull) -> cluster_cull -> rasterize_software -> resolve
+    init_context -> instance_cull -> persistent_cull (or levels_cull) -> cluster_cull
+    -> rasterize_software -> rasterize_large -> resolve
 
 Each pass is one module of this folder and one shader of the same name. The post pass (what the last frame's depth
 pyramid hid), the hardware raster and the material passes will stand in this list as well.
@@ -14,6 +15,7 @@ from engine.frame.init_context import InitContext
 from engine.frame.instance_cull import InstanceCull
 from engine.frame.levels_cull import LevelsCull
 from engine.frame.persistent_cull import PersistentCull
+from engine.frame.rasterize_large import RasterizeLarge
 from engine.frame.rasterize_software import RasterizeSoftware
 from engine.frame.resolve import Resolve
 from engine.settings import FrameSettings
@@ -28,6 +30,7 @@ class FramePasses:
         self.traversal = PersistentCull(context) if context.use_persistent else LevelsCull(context)
         self.cluster_cull = ClusterCull(context)
         self.rasterize_software = RasterizeSoftware(context)
+        self.rasterize_large = RasterizeLarge(context)
         self.resolve = Resolve(context)
 
     def encode(self, context: Context, view: np.ndarray, settings: FrameSettings, depth_scale: float) -> None:
@@ -39,4 +42,5 @@ class FramePasses:
         self.traversal.encode(context)
         self.cluster_cull.encode(context)
         self.rasterize_software.encode(context)
+        self.rasterize_large.encode(context)
         self.resolve.encode(context, settings, depth_scale)

@@ -20,8 +20,11 @@ class Capacities:
     nodes: int
     groups: int
     clusters: int
+    large_triangles: int
 
-    def grown_for(self, nodes: int, groups: int, clusters: int, binding_bytes: int) -> "Capacities":
+    def grown_for(
+        self, nodes: int, groups: int, clusters: int, large_triangles: int, binding_bytes: int
+    ) -> "Capacities":
         """Return capacities that hold what was requested, with room to spare, within what can be bound."""
 
         def grow(capacity: int, requested: int, limit: int) -> int:
@@ -35,6 +38,7 @@ class Capacities:
             nodes=grow(self.nodes, nodes, items),
             groups=grow(self.groups, groups, items),
             clusters=grow(self.clusters, clusters, min(items, MAX_VISIBLE_CLUSTERS)),
+            large_triangles=grow(self.large_triangles, large_triangles, items),
         )
 
 
@@ -52,6 +56,8 @@ class Queues:
             "visible_clusters": create_buffer(device, "visible clusters", item * capacities.clusters),
             "cluster_arguments": create_buffer(device, "cluster_cull arguments", 12, INDIRECT),
             "raster_arguments": create_buffer(device, "rasterize_software arguments", 12, INDIRECT),
+            "large_triangles": create_buffer(device, "large triangles", 4 * capacities.large_triangles),
+            "large_arguments": create_buffer(device, "rasterize_large arguments", 12, INDIRECT),
             "level_counts": create_buffer(device, "level counts", 4 * MAX_LEVELS),
             "level_arguments_even": create_buffer(device, "level arguments even", 12 * MAX_LEVELS, INDIRECT),
             "level_arguments_odd": create_buffer(device, "level arguments odd", 12 * MAX_LEVELS, INDIRECT),

@@ -71,6 +71,7 @@ def queue_fill(state: np.ndarray, capacities: Capacities) -> dict[str, Queue]:
         "nodes": int(state["node_progress"]) >> 32,
         "groups": int(state["candidate_groups"]),
         "clusters": int(state["visible_clusters"]),
+        "large_triangles": int(state["large_triangles"]),
     }
     return {
         name: Queue(count, min(count, getattr(capacities, name)), getattr(capacities, name))
