@@ -6,6 +6,7 @@ Integers are int64 throughout and rows are copied by loops: both keep compiling 
 import numpy as np
 from numba import njit
 
+from engine import kernel_cache  # noqa: F401  names the folder of compiled kernels
 from engine.bvh import BINS, WIDTH
 
 

@@ -10,7 +10,7 @@ struct Resolve {
     view: u32,
     light_direction: vec3f, // unit, towards the light
     exposure: f32,
-    depth_scale: f32, // for the depth view: a typical distance
+    depth_scale: f32, // for the depth view: the distance that is shown half bright
 }
 @group(1) @binding(0) var<storage, read> resolve_parameters: array<Resolve>;
 @group(1) @binding(1) var<storage, read> visible_clusters: array<VisibleCluster>;
@@ -43,7 +43,7 @@ fn shown(surface: Surface, pixel_index: u32) -> vec3f {
         case SHOW_TRIANGLES: { return shape * hash_color(tie_hash(cluster.index * 128u + surface.triangle, instance)); }
         case SHOW_INSTANCES: { return shape * hash_color(tie_hash(instance, 7u)); }
         case SHOW_MATERIALS: { return shape * hash_color(tie_hash(surface.material, 11u)); }
-        case SHOW_DEPTH: { return vec3f(1.0 / (1.0 + surface.depth / resolve_parameters[0].depth_scale)); }
+        case SHOW_DEPTH: { return vec3f(1.0 / (1.0 + pow(surface.depth / resolve_parameters[0].depth_scale, 5.0))); }
         case SHOW_OVERDRAW: { return ramp_color(log2(f32(max(overdraw[pixel_index], 1u))) / 6.0); }
         case SHOW_RASTER: { return shape * vec3f(0.2, 0.5, 0.9); } // software; hardware does not draw yet
         default: { return lit(surface); }

@@ -13,7 +13,7 @@ ENGINE = Path(__file__).resolve().parent.parent / "engine"
 
 # A family is a module or folder of engine with the modules that it was split into.
 FAMILIES = {
-    "bvh": ("bvh", "bvh_kernel"),
+    "bvh": ("bvh", "bvh_kernel", "kernel_cache"),
     "scene": ("scene", "scene_file", "instances"),
     "asset": ("asset", "asset_file", "asset_pages", "asset_storage", "asset_writer"),
     "reference": ("reference", "ties"),

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numba.core import event
 
-from engine import asset_file, layout
+from engine import asset_file, kernel_cache, layout
 from engine.asset_writer import AssetWriter
 from engine.builder.hierarchy import build_hierarchy
 from engine.builder.meshfile import read_mesh_files
@@ -254,7 +254,7 @@ class _FirstCompilation(event.Listener):
     def on_start(self, event: Any) -> None:
         if not self.logged:
             self.logged = True
-            LOGGER.info("compiling the builder's kernels; only the first build waits for it")
+            LOGGER.info("compiling the builder's kernels into %s; only the first build waits", kernel_cache.FOLDER)
 
     def on_end(self, event: Any) -> None:
         pass

@@ -1,4 +1,4 @@
-"""`microlith bench`: frames of an orbit, one JSON line each, and a table of medians."""
+"""`microlith bench`: frames of an orbit or of one camera, one JSON line each, and a table of medians."""
 
 import argparse
 import statistics
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.gpu.device import open_device
     from engine.renderer import Renderer
 
-    device = open_device(options.adapter)
+    device = open_device(options.adapter, indirect_validation=options.indirect_validation)
     renderer = Renderer(device)
     manifest = describe_run(device, experiment, settings)
     frames: list[dict[str, Any]] = []
@@ -68,26 +68,30 @@ def _checked(path: Path, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cameras(options: argparse.Namespace, scene: Any, experiment: dict[str, Any]) -> list[Any]:
-    """Return one camera per measured frame: an orbit, or the same camera if the options name one."""
+    """Return one camera per measured frame: an orbit, or the same camera if the options or the scene name one."""
     from engine.camera import orbit
 
     width, height = experiment["size"]
     count = experiment["frames"]
-    if options.camera or options.eye or options.target:
+    is_named = bool(options.camera or options.eye or options.target or scene.camera)
+    if (options.path or ("still" if is_named else "orbit")) == "still":
         return [choose_camera(options, scene, (width, height))] * count
     return orbit(scene.bounds(), count, fov_degrees=options.fov or 45.0, aspect=width / height)
 
 
 def _measure(renderer: Any, scene: Any, cameras: list[Any], settings: Any, experiment: dict) -> Iterator[dict]:
-    """Yield one record per camera, after the warm-up frames, which end where the orbit begins."""
+    """Yield one record per camera, after the warm-up frames, which end where the path begins."""
     size, warm_up = tuple(experiment["size"]), experiment["warm_up"]
     for i in range(warm_up):
         renderer.render(scene, cameras[(i - warm_up) % len(cameras)], settings, size=size)
     for number, camera in enumerate(cameras):
         begin = time.perf_counter()
-        frame = renderer.render(scene, camera, settings, size=size)
+        renderer.submit(scene, camera, settings, size)
+        [(_, frame)] = renderer.collect(wait=True)
         wall_ms = (time.perf_counter() - begin) * 1e3
-        values = frame.statistics.to_dict()
+        if not frame.is_complete:  # the queues were too small: grow them, and report the frame that is complete
+            frame = renderer.render(scene, camera, settings, size=size).statistics
+        values = frame.to_dict()
         passes_ms = values.pop("passes_ms", {})
         yield {"kind": "frame", "frame": number, "wall_ms": wall_ms, "passes_ms": passes_ms, "statistics": values}
 

@@ -131,6 +131,16 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=positive, metavar="N", help="frames to measure (200)")
     parser.add_argument("--warm-up", type=count, metavar="N", help="frames before the first measured one (10)")
     parser.add_argument("--json", metavar="OUT.jsonl", help="write one JSON line per frame, after one about the run")
+    parser.add_argument(
+        "--path",
+        choices=("orbit", "still"),
+        help="move around the scene or stay (still where options or scene name a camera, else orbit)",
+    )
+    parser.add_argument(
+        "--indirect-validation",
+        action="store_true",
+        help="let wgpu check each indirect dispatch on the GPU, to see what that costs",
+    )
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
