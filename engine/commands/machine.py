@@ -26,7 +26,7 @@ def describe_run(device: "Device", experiment: dict[str, Any], frame: settings.F
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": sys.argv[1:],
         "machine": machine(),
-        "versions": {name: metadata.version(name) for name in _PACKAGES},
+        "versions": {name: _version(name) for name in _PACKAGES},
         "device": device.describe(),
         "experiment": {**experiment, "scene": str(experiment["scene"])},
         "settings": frame,
@@ -44,6 +44,13 @@ def machine() -> dict[str, Any]:
         "memory_bytes": pages,
         "python": platform.python_version(),
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # drawing needs none of the builder's packages
+        return None
 
 
 def commit() -> str | None:
