@@ -29,7 +29,9 @@ from engine.builder.topology import (
     REJECTED,
     all_pairs,
     classify_positions,
+    close_hole,
     edge_pairs,
+    last_hole_corner,
     link_is_simple,
     make_mesh,
     merge_corners,
@@ -59,8 +61,9 @@ def simplify_group(
     whose attributes changed, is marked. attribute_error is 0: error.measure_group measures it.
 
     New positions are lattice points before flips and cost are judged. Open borders, attribute seams and material
-    borders collapse along themselves only, except that seams of a mesh without UVs and colours may be crossed; closed
-    manifold input stays closed and manifold; no triangle turns by more than 78 degrees; no edge between two locked
+    borders collapse along themselves only, except that seams of a mesh without UVs and colours may be crossed and that
+    a hole of three edges closes when one of them collapses: scans have thousands, and each would pin its triangles.
+    Closed manifold input stays closed and manifold; no triangle turns by more than 78 degrees; no edge between two locked
     positions is made, since another group may hold it too.
     """
     center = _integer_center(positions)
@@ -77,7 +80,7 @@ def simplify_group(
     )
     add_face_quadrics(place, locked, mesh[1], scaled, faces, mesh[5], mesh[7], quadrics)
     new_attributes = attributes.copy()
-    _collapse_edges(target_triangles, place, locked, kind, wedge, new_attributes, mesh, quadrics)
+    _collapse_edges(target_triangles, place, locked, kind, wedge, seam, new_attributes, mesh, quadrics)
     new_faces, alive = mesh[0], mesh[2]
     for i in range(len(place)):
         for axis in range(3):
@@ -188,8 +191,8 @@ def _push(heap, heap_cost, size, edge, cost):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _collapse_edges(target, place, locked, kind, wedge, attributes, mesh, quadrics):
-    """Collapse the cheapest legal edge until `target` faces are left; works in place on all but locked and kind."""
+def _collapse_edges(target, place, locked, kind, wedge, seam, attributes, mesh, quadrics):
+    """Collapse the cheapest legal edge until `target` faces are left; works in place on all but locked."""
     _, face_position, alive, corner_next, corner_head, face_edge, edge_ends, _ = mesh
     edge_count = len(edge_ends)
     heap, heap_cost = np.empty(edge_count, dtype=np.int32), np.empty(edge_count)
@@ -230,7 +233,8 @@ def _collapse_edges(target, place, locked, kind, wedge, attributes, mesh, quadri
             i, j = j, i
         stamp += 2  # i goes, j stays
         x, y, z = edge_place[edge, 0], edge_place[edge, 1], edge_place[edge, 2]
-        legal = link_is_simple(mesh, i, j, locked, mark, stamp)
+        hole = last_hole_corner(mesh, i, j, edge, locked, wedge, seam)
+        legal = link_is_simple(mesh, i, j, hole, locked, mark, stamp)
         for turn in range(2 if kind[i] == kind[j] else 1):
             a, b = (i, j) if turn == 0 else (j, i)
             legal = legal and _keeps_orientation(
@@ -251,6 +255,8 @@ def _collapse_edges(target, place, locked, kind, wedge, attributes, mesh, quadri
         changed[j] = clock
         state[edge] = GONE
         face_count -= merge_corners(mesh, i, j, pairs, pair_count, state)
+        if hole >= 0:
+            close_hole(mesh, j, hole, kind, seam, state)
         corner = corner_head[j]
         while corner >= 0:  # what was refused here may be legal now
             for turn in range(2):

@@ -187,9 +187,79 @@ def all_pairs(mesh, i, j, pairs, pair_count, attributes):
     return count
 
 
+@njit(nogil=True, cache=True, error_model="numpy")
+def last_hole_corner(mesh, i, j, edge, locked, wedge, seam):
+    """Return the third position of a hole of three edges of which `edge`, from i to j, is one, or -1.
+
+    Merging i into j closes such a hole: the other two edges become one, of two triangles. Not at a hard seam, and not
+    where the edge that stays joins two locked positions: another group may continue there.
+    """
+    _, _, alive, corner_next, corner_head, face_edge, edge_ends, edge_flags = mesh
+    if edge_flags[edge] != BORDER or (seam != SOFT and min(wedge[i], wedge[j]) < 0):
+        return -1
+    found = -1
+    corner = corner_head[i]
+    while corner >= 0:
+        face, side = corner >> 2, corner & 3
+        for turn in range(2):
+            spoke = face_edge[face, side if turn == 0 else previous_side(side)]
+            if alive[face] and spoke != edge and edge_flags[spoke] == BORDER:
+                found = edge_ends[spoke, 0] + edge_ends[spoke, 1] - i  # its other end
+        corner = corner_next[corner]
+    if found < 0 or found == j or (locked[j] and locked[found]) or (seam != SOFT and wedge[found] < 0):
+        return -1
+    corner = corner_head[j]
+    while corner >= 0:
+        face, side = corner >> 2, corner & 3
+        for turn in range(2):
+            spoke = face_edge[face, side if turn == 0 else previous_side(side)]
+            if alive[face] and edge_flags[spoke] == BORDER and edge_ends[spoke, 0] + edge_ends[spoke, 1] - j == found:
+                return found
+        corner = corner_next[corner]
+    return -1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def close_hole(mesh, j, k, kind, seam, state):
+    """Make one edge of the two border edges between j and k, after a merge; free their ends of the border.
+
+    seam: SOFT where the vertices on both sides may differ, by their normals alone.
+    """
+    _, _, alive, corner_next, corner_head, face_edge, edge_ends, edge_flags = mesh
+    kept = -1
+    corner = corner_head[j]
+    while corner >= 0:
+        face, side = corner >> 2, corner & 3
+        for turn in range(2):
+            spoke_side = side if turn == 0 else previous_side(side)
+            spoke = face_edge[face, spoke_side]
+            if alive[face] and edge_ends[spoke, 0] + edge_ends[spoke, 1] - j == k and edge_flags[spoke] == BORDER:
+                if kept < 0:
+                    kept = spoke
+                elif spoke != kept:
+                    face_edge[face, spoke_side] = kept
+                    state[spoke] = GONE
+        corner = corner_next[corner]
+    edge_flags[kept] = seam & SOFT
+    for end in range(2):
+        position = j if end == 0 else k
+        flags = 0
+        corner = corner_head[position]
+        while corner >= 0:
+            face, side = corner >> 2, corner & 3
+            if alive[face]:
+                flags |= edge_flags[face_edge[face, side]] | edge_flags[face_edge[face, previous_side(side)]]
+            corner = corner_next[corner]
+        if flags & HARD == 0 and kind[position] == CURVE:
+            kind[position] = SMOOTH
+
+
 @njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def link_is_simple(mesh, i, j, locked, mark, stamp):
-    """Return whether merging i into j keeps the topology: no duplicate face, no edge of three faces, no part lost."""
+def link_is_simple(mesh, i, j, hole, locked, mark, stamp):
+    """Return whether merging i into j keeps the topology: no duplicate face, no edge of three faces, no part lost.
+
+    hole: the `last_hole_corner` of the edge; that one may be a common neighbour without a common face.
+    """
     _, face_position, alive, corner_next, corner_head, face_edge, _, edge_flags = mesh
     shared, rest = 0, 0
     corner = corner_head[i]
@@ -220,7 +290,7 @@ def link_is_simple(mesh, i, j, locked, mark, stamp):
             if b != i and mark[b] == stamp:
                 mark[b], common = stamp + 1, common + 1
         corner = corner_next[corner]
-    if common != shared or rest == 0:
+    if common != shared + (1 if hole >= 0 else 0) or rest == 0:
         return False
     if not closed_j and not locked[j]:
         return True

@@ -127,6 +127,31 @@ def test_a_sphere_never_becomes_less_than_a_tetrahedron():
     assert set(edge_counts(result[1]).values()) == {2}
 
 
+@pytest.mark.parametrize("with_uvs", [False, True])
+def test_holes_of_three_edges_close(with_uvs):
+    positions, faces = sphere()
+    punched = np.delete(faces, np.arange(40, len(faces) - 40, 37), axis=0)  # single triangles, far from one another
+    attributes = normals_of(positions, faces)
+    if with_uvs:
+        attributes = np.concatenate([attributes, attributes[:, :2]], axis=1)
+    result = run(simplify_group, positions, punched, len(faces) // 8, attributes=attributes)
+    counts = edge_counts(result[1])
+    assert max(counts.values()) == 2
+    before, after = (sum(value == 1 for value in c.values()) for c in (edge_counts(punched), counts))
+    assert before > 100
+    assert after <= 0.1 * before
+    assert len(set(map(tuple, np.sort(result[1], axis=1).tolist()))) == len(result[1]), "no face twice"
+
+
+def test_a_hole_between_locked_positions_stays_open():
+    positions, faces = sphere()
+    punched = np.delete(faces, 400, axis=0)
+    locked = np.zeros(len(positions), dtype=bool)
+    locked[faces[400]] = True  # a neighbour group's triangle
+    result = run(simplify_group, positions, punched, len(faces) // 4, locked=locked)
+    assert boundary_chain(result[1]) == boundary_chain(punched)
+
+
 def test_locked_border_stays_exactly():
     positions, faces = grid(24, bump=60.0)
     locked = (positions[:, :2] == 0).any(axis=1) | (positions[:, :2] == 24 * 64).any(axis=1)
