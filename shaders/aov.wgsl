@@ -1,7 +1,8 @@
 // One arbitrary output variable of the visibility buffer for every pixel, as words for numpy.
-import package::layout::{View, VisibleCluster, NONE, AOV_DEPTH, AOV_NORMAL, AOV_INSTANCE, AOV_CLUSTER, AOV_TRIANGLE, AOV_LEVEL, AOV_MATERIAL};
-import package::scene::{views, meshes};
+import package::layout::{VisibleCluster, NONE, AOV_DEPTH, AOV_NORMAL, AOV_INSTANCE, AOV_CLUSTER, AOV_TRIANGLE, AOV_LEVEL};
+import package::scene::{views};
 import package::visible::{sample_place, sample_triangle};
+import package::decode::{cluster_level};
 import package::surface::{Surface, reconstruct};
 
 struct Aov {
@@ -22,7 +23,7 @@ fn single_word(surface: Surface) -> u32 {
         case AOV_INSTANCE: { return surface.instance_index; }
         case AOV_CLUSTER: { return surface.cluster.index; }
         case AOV_TRIANGLE: { return surface.triangle; }
-        case AOV_LEVEL: { return (surface.cluster.counts >> 16u) & 255u; }
+        case AOV_LEVEL: { return cluster_level(surface.cluster); }
         default: { return surface.material; }
     }
 }

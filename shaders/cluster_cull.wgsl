@@ -1,6 +1,7 @@
 // The members of each candidate group: one lane a cluster. Drawn is what its own group is too coarse to
 // replace and what the group that made it represents well enough.
-import package::layout::{PassState, Cluster, CandidateGroup, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS};
+import package::layout::{PassState, Cluster, CandidateGroup, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, DISPATCH_FOLD};
+import package::subgroup::{is_first_lane};
 import package::scene::{views, meshes, groups, instances, page_addresses, view_of, instance_of};
 import package::transform::{eye_to_instance};
 import package::lod::{combined_error, projected_error};
@@ -13,7 +14,6 @@ import package::decode::{read_cluster, triangle_count};
 @group(1) @binding(3) var<storage, read_write> raster_arguments: array<atomic<u32>>; // dispatch of rasterize_software
 
 const LANES_PER_GROUP: u32 = 32u; // MAX_GROUP_CLUSTERS
-const FOLD: u32 = 32768u; // workgroups in x before a dispatch grows in y
 
 const TEST_NONE: u32 = 0u;
 const TEST_KEPT: u32 = 1u;
@@ -91,16 +91,15 @@ fn cluster_cull(
     wrong_detail = subgroupAdd(wrong_detail);
     kept = subgroupAdd(kept);
     triangles = subgroupAdd(triangles);
-    if (subgroupExclusiveAdd(1u) == 0u && tested > 0u) {
+    if (is_first_lane() && tested > 0u) {
         atomicAdd(&state.clusters_tested, tested);
         atomicAdd(&state.clusters_culled_frustum, outside);
         atomicAdd(&state.clusters_culled_detail, wrong_detail);
         atomicAdd(&state.clusters_software, kept);
         atomicAdd(&state.triangles_software, triangles);
-        // y * FOLD + x numbers the workgroups of the raster; some may be too many.
         let drawn = min(end, arrayLength(&visible_clusters));
-        atomicMax(&raster_arguments[0], min(drawn, FOLD));
-        atomicMax(&raster_arguments[1], (drawn + FOLD - 1u) / FOLD);
+        atomicMax(&raster_arguments[0], min(drawn, DISPATCH_FOLD));
+        atomicMax(&raster_arguments[1], (drawn + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);
     }
 }
 
@@ -110,7 +109,7 @@ fn append(is_kept: bool, view_instance: u32, address: u32) -> u32 {
     let before = subgroupExclusiveAdd(kept);
     let count = subgroupAdd(kept);
     var first = 0u;
-    if (subgroupExclusiveAdd(1u) == 0u && count > 0u) {
+    if (is_first_lane() && count > 0u) {
         first = atomicAdd(&state.visible_clusters, count);
     }
     first = subgroupBroadcastFirst(first);

@@ -1,5 +1,5 @@
 // Read cluster records and their streams from the page pool. layout.wgsl describes the streams.
-import package::layout::{Cluster, Mesh, CLUSTER_HAS_UVS, CLUSTER_HAS_COLORS, CLUSTER_HAS_NORMALS};
+import package::layout::{Cluster, CLUSTER_HAS_UVS, CLUSTER_HAS_NORMALS};
 import package::scene::{pool_word};
 
 fn read_cluster(address: u32) -> Cluster {

@@ -1,7 +1,8 @@
 // Each instance: is its root node worth entering? Survivors push the root's children, or its group.
-import package::layout::{PassState, NODE_LEAF, INSTANCE_BITS, NONE};
+import package::layout::{NODE_LEAF, INSTANCE_BITS, NONE};
 import package::scene::{instances, meshes, nodes};
-import package::queue::{state, reserve_nodes, store_node, push_group, is_first_lane};
+import package::queue::{state, reserve_nodes, store_node, push_group};
+import package::subgroup::{is_first_lane};
 import package::traversal::{visit, VISIT_KEPT, VISIT_OUTSIDE_FRUSTUM, VISIT_WRONG_DETAIL};
 
 struct InstanceCull {

@@ -138,6 +138,10 @@ const INSTANCE_MIRRORED: u32 = 1u; // the determinant of the linear part is nega
 const INSTANCE_BITS: u32 = 28u;
 const MAX_VIEWS: u32 = 15u;
 
+// Workgroups in x before a dispatch grows in y: more than 65,535 in one dimension would silently run none.
+// y * DISPATCH_FOLD + x numbers them; the last row may hold some too many.
+const DISPATCH_FOLD: u32 = 32768u;
+
 // View.flags
 const VIEW_ORTHOGRAPHIC: u32 = 1u;
 

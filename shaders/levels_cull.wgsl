@@ -1,8 +1,9 @@
 // The other traversal: one indirect dispatch for each level of the BVHs. It needs no promise about the
 // progress of threads, and must find the same groups as persistent_cull.
-import package::layout::{PassState, NONE, NODE_LEAF};
+import package::layout::{NONE, NODE_LEAF};
 import package::scene::{nodes};
-import package::queue::{state, node_queue, node_capacity, level_counts, level_start, reserve_nodes, store_node, push_group, is_first_lane};
+import package::queue::{state, node_queue, node_capacity, level_counts, level_start, reserve_nodes, store_node, push_group};
+import package::subgroup::{is_first_lane};
 import package::traversal::{visit, VISIT_KEPT, VISIT_OUTSIDE_FRUSTUM, VISIT_WRONG_DETAIL};
 
 struct LevelsCull {

@@ -4,9 +4,10 @@
 // A lane looks at one slot per turn and never waits inside a turn, so a lane without work cannot hold up
 // a sibling that has some. Only lanes that run take tickets, hence workgroups that have not started yet own
 // nothing that others wait for. A subgroup takes its tickets, and reports what it finished, with one atomic each.
-import package::layout::{PassState, NONE, NODE_LEAF};
+import package::layout::{NONE, NODE_LEAF};
 import package::scene::{nodes};
-import package::queue::{state, node_queue, node_capacity, reserve_nodes, store_node, push_group, is_first_lane};
+import package::queue::{state, node_queue, node_capacity, reserve_nodes, store_node, push_group};
+import package::subgroup::{is_first_lane};
 import package::traversal::{visit, VISIT_KEPT, VISIT_OUTSIDE_FRUSTUM, VISIT_WRONG_DETAIL};
 
 override persistent_turns: u32 = 1u << 24u; // turns without progress before a lane gives up

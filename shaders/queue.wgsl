@@ -9,7 +9,8 @@
 //  levels: the children of level k are the items of level k + 1; `level_counts` counts them, and the start of
 //    a level is the sum of the counts before it. Nobody reads a level before its dispatch begins.
 // Items beyond the capacity are counted and not stored; the host sees the count, grows the queue, and draws again.
-import package::layout::{PassState, NONE};
+import package::layout::{PassState, DISPATCH_FOLD};
+import package::subgroup::{is_first_lane};
 
 @group(1) @binding(0) var<storage, read_write> state: PassState;
 @group(1) @binding(1) var<storage, read_write> node_queue: array<atomic<u32>>; // two words an item
@@ -22,7 +23,6 @@ override use_persistent: bool = true;
 
 const GROUPS_PER_WORKGROUP: u32 = 2u; // cluster_cull: 32 lanes a group
 const CLUSTER_CULL_WORKGROUPS: u32 = 2048u; // at most; they take several groups each, one after the other
-const FOLD: u32 = 32768u; // workgroups in x before a dispatch grows in y
 
 fn node_capacity() -> u32 {
     return arrayLength(&node_queue) / 2u;
@@ -42,10 +42,6 @@ fn level_start(level: u32) -> u32 {
         start += atomicLoad(&level_counts[i]);
     }
     return start;
-}
-
-fn is_first_lane() -> bool {
-    return subgroupExclusiveAdd(1u) == 0u;
 }
 
 // Reserve slots for `count` nodes of each lane, all at `level`; `start` is level_start(level). `finished` nodes (0 or 1)
@@ -75,10 +71,9 @@ fn reserve_for_subgroup(level: u32, start: u32, count: u32, finished: u32) -> u3
     }
     let place = atomicAdd(&level_counts[level], count);
     atomicAdd(&state.node_progress, u64(count) << 32u);
-    // y * FOLD + x numbers the workgroups of a dispatch; some may be too many.
     let workgroups = (place + count + 63u) / 64u;
-    atomicMax(&level_arguments[3u * level], min(workgroups, FOLD));
-    atomicMax(&level_arguments[3u * level + 1u], (workgroups + FOLD - 1u) / FOLD);
+    atomicMax(&level_arguments[3u * level], min(workgroups, DISPATCH_FOLD));
+    atomicMax(&level_arguments[3u * level + 1u], (workgroups + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);
     return start + place;
 }
 

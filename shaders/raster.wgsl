@@ -1,6 +1,6 @@
 // What both software raster passes share: their bindings, the corners of a triangle on the screen, and the sample.
-import package::layout::{View, Instance, VisibleCluster, PassState};
-import package::transform::{to_eye, to_view, to_screen};
+import package::layout::{View, VisibleCluster, PassState};
+import package::transform::{to_screen};
 import package::edges::{snap};
 
 @group(1) @binding(0) var<storage, read> visible_clusters: array<VisibleCluster>;

@@ -1,6 +1,6 @@
 // Second loop of the software rasteriser: one workgroup draws one slice of a triangle that is large or must be clipped,
 // tile by tile, one pixel a lane. A slice is every slice_count-th row of tiles.
-import package::layout::{View, VisibleCluster, PassState, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED};
+import package::layout::{View, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view, to_screen};
 import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, has_flag};

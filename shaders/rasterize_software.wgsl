@@ -1,7 +1,7 @@
 // Software rasteriser: one workgroup a cluster. Vertices are decoded once into workgroup memory, then one lane takes
 // one triangle in 1/256-pixel fixed point with the top-left rule. Triangles of more than SMALL_PIXELS, and those
 // that must be clipped, are left to rasterize_large.
-import package::layout::{View, VisibleCluster, PassState, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED, MAX_CLUSTER_VERTICES};
+import package::layout::{View, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED, MAX_CLUSTER_VERTICES, DISPATCH_FOLD};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view};
 import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, vertex_count, triangle_count, has_flag};
@@ -13,7 +13,6 @@ import package::raster::{visible_clusters, state, large_triangles, write_sample,
 
 const LANES: u32 = 128u; // MAX_CLUSTER_TRIANGLES
 const SMALL_PIXELS: i32 = 32; // largest width and height of what a lane draws alone
-const FOLD: u32 = 32768u; // workgroups in x before a dispatch grows in y
 
 var<workgroup> corners: array<vec3f, MAX_CLUSTER_VERTICES>; // snapped x, y in 1/256 pixel (exact in f32), depth value
 
@@ -37,8 +36,8 @@ fn leave(name: u32, slices: u32) {
     for (var i = first; i < stored; i++) {
         large_triangles[i] = ((i - first) << 28u) | name;
     }
-    atomicMax(&large_arguments[0], min(stored, FOLD));
-    atomicMax(&large_arguments[1], (stored + FOLD - 1u) / FOLD);
+    atomicMax(&large_arguments[0], min(stored, DISPATCH_FOLD));
+    atomicMax(&large_arguments[1], (stored + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);
 }
 
 @compute @workgroup_size(128)

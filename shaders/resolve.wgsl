@@ -1,7 +1,8 @@
 // The image of the visibility buffer: shaded, or one of the debug views. 8-bit sRGB, one word a pixel.
-import package::layout::{View, VisibleCluster, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_RASTER};
+import package::layout::{VisibleCluster, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_RASTER};
 import package::scene::{views, meshes, materials, instances};
 import package::visible::{sample_place, sample_triangle, tie_hash};
+import package::decode::{cluster_level};
 import package::surface::{Surface, reconstruct};
 import package::color::{hash_color, ramp_color, srgb_encode};
 
@@ -39,7 +40,7 @@ fn shown(surface: Surface, pixel_index: u32) -> vec3f {
         case SHOW_NORMALS: { return pow(0.5 + 0.5 * surface.normal, vec3f(2.2)); }
         case SHOW_CLUSTERS: { return shape * hash_color(tie_hash(instance, cluster.index)); }
         case SHOW_GROUPS: { return shape * hash_color(tie_hash(instance, 0x40000000u + group_base + cluster.group)); }
-        case SHOW_LEVELS: { return shape * ramp_color(f32((cluster.counts >> 16u) & 255u) / 14.0); }
+        case SHOW_LEVELS: { return shape * ramp_color(f32(cluster_level(cluster)) / 14.0); }
         case SHOW_TRIANGLES: { return shape * hash_color(tie_hash(cluster.index * 128u + surface.triangle, instance)); }
         case SHOW_INSTANCES: { return shape * hash_color(tie_hash(instance, 7u)); }
         case SHOW_MATERIALS: { return shape * hash_color(tie_hash(surface.material, 11u)); }

@@ -1,8 +1,8 @@
 // What a visibility sample shows: the triangle is decoded again and met by the pixel's ray (Burns and Hunt, "The
 // Visibility Buffer: A Cache-Friendly Approach to Deferred Shading", 2013).
-import package::layout::{View, Instance, Mesh, Cluster, VisibleCluster, CLUSTER_HAS_NORMALS, CLUSTER_HAS_UVS, CLUSTER_HAS_COLORS, INSTANCE_MIRRORED};
+import package::layout::{View, Instance, Cluster, VisibleCluster, CLUSTER_HAS_NORMALS, CLUSTER_HAS_UVS, CLUSTER_HAS_COLORS, INSTANCE_MIRRORED};
 import package::scene::{views, meshes, instances, view_of, instance_of};
-import package::transform::{eye_to_instance, to_eye, to_view, is_orthographic, rotate_scale};
+import package::transform::{eye_to_instance, to_eye, to_view, is_orthographic};
 import package::decode::{read_cluster, read_triangle, read_position, read_normal, read_uv, read_color, read_material, triangle_stream, position_stream, normal_stream, uv_stream, color_stream, has_flag};
 
 struct Surface {
@@ -78,11 +78,16 @@ fn reconstruct(pixel: vec2u, entry: VisibleCluster, triangle: u32) -> Surface {
     surface.normal = surface.face_normal;
     if (has_flag(cluster, CLUSTER_HAS_NORMALS)) {
         let normals = normal_stream(entry.address, cluster);
-        let n = read_normal(normals, corners.x) * weights.x + read_normal(normals, corners.y) * weights.y
-            + read_normal(normals, corners.z) * weights.z;
+        let na = read_normal(normals, corners.x);
+        let nb = read_normal(normals, corners.y);
+        let nc = read_normal(normals, corners.z);
+        let n = na * weights.x + nb * weights.y + nc * weights.z;
         if (dot(n, n) > 1e-6) {
+            // The normals decide which side is the outside, once for a triangle: its winding may disagree with them,
+            // in the file, or where parts of a coarse level are folded over.
+            let is_against = dot(transform_normal(instance, na + nb + nc), surface.face_normal) < 0.0;
             let world = transform_normal(instance, n);
-            surface.normal = select(world, -world, is_back);
+            surface.normal = select(world, -world, is_against);
         }
     }
     if (has_flag(cluster, CLUSTER_HAS_UVS)) {

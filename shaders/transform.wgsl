@@ -8,11 +8,6 @@ fn eye_to_instance(instance: Instance, view: View) -> vec3f {
     return (instance.translation_high - view.eye_high) + (instance.translation_low - view.eye_low);
 }
 
-// World-space vector of an object-space one.
-fn rotate_scale(instance: Instance, v: vec3f) -> vec3f {
-    return fma(instance.linear_x, vec3f(v.x), fma(instance.linear_y, vec3f(v.y), instance.linear_z * v.z));
-}
-
 // Object point -> world axes, relative to the eye.
 fn to_eye(instance: Instance, offset: vec3f, p: vec3f) -> vec3f {
     return fma(instance.linear_x, vec3f(p.x), fma(instance.linear_y, vec3f(p.y), fma(instance.linear_z, vec3f(p.z), offset)));
@@ -41,12 +36,4 @@ fn to_screen(view: View, p: vec3f) -> vec3f {
     let inverse = 1.0 / p.z;
     let ndc = vec2f(p.x * view.scale_x, -p.y * view.scale_y) * inverse;
     return vec3f(fma(ndc, half_size, half_size), view.near * inverse);
-}
-
-// The distance along the view axis that a depth value stands for.
-fn linear_depth(view: View, depth: f32) -> f32 {
-    if (is_orthographic(view)) {
-        return view.far - depth * (view.far - view.near);
-    }
-    return view.near / depth;
 }

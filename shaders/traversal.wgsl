@@ -1,6 +1,6 @@
 // Visit one node for one instance: the decision that instance_cull and both traversals share.
-import package::layout::{Node, Instance, View, NODE_LEAF};
-import package::scene::{views, nodes, instances, view_of, instance_of};
+import package::layout::{Node};
+import package::scene::{views, instances, view_of, instance_of};
 import package::transform::{eye_to_instance};
 import package::lod::{combined_error, projected_error, least_projected_error};
 import package::frustum::{is_outside_frustum};

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import wgpu
 
+from engine import layout
 from engine.frame.queues import Queues
 from engine.frame.scene_buffers import SceneBuffers
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
 from engine.gpu.timing import PassTimer
 
-FOLD = 32768  # workgroups in x before a dispatch grows in y; as in the shaders
+FOLD = layout.CONSTANTS["DISPATCH_FOLD"]
 
 
 @dataclass

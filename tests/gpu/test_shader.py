@@ -1,5 +1,7 @@
 """The linker, its line map, reflection, and that every shader compiles."""
 
+import re
+
 import pytest
 
 from engine.gpu.shader import Kernel, ShaderError, link, locate_errors
@@ -62,3 +64,15 @@ def test_a_compile_error_names_file_and_line(device, tmp_path, checks):
 def test_a_missing_resource_is_named(device):
     with pytest.raises(KeyError, match="state"):
         Kernel(device, "init_context").bind(0, {})
+
+
+@pytest.mark.parametrize("path", sorted(shader_folder().rglob("*.wgsl")), ids=lambda path: path.stem)
+def test_imports_and_functions_are_used(path):
+    text = re.sub(r"//[^\n]*", "", path.read_text())
+    imports = re.findall(r"import package::[\w:]+::\{([^}]*)\};", text)
+    body = re.sub(r"import package::[^;]*;", "", text)
+    for item in (item.strip() for group in imports for item in group.split(",")):
+        assert re.search(rf"\b{item}\b", body), f"{path.name} imports {item} and does not use it"
+    everything = "\n".join(re.sub(r"//[^\n]*", "", p.read_text()) for p in shader_folder().rglob("*.wgsl"))
+    for name in re.findall(r"\bfn (\w+)", body):
+        assert len(re.findall(rf"\b{name}\b", everything)) > 1 or name == path.stem, f"{path.name}: {name} is never called"
