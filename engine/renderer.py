@@ -21,6 +21,7 @@ from engine.gpu.readback import ReadbackRing
 from engine.gpu.timing import PassTimer
 from engine.scene import Scene
 from engine.settings import FrameSettings
+from engine.thresholds import thresholds_of
 
 log = logging.getLogger("engine")
 
@@ -181,7 +182,8 @@ class Renderer:
         )
         if self._capacities is None or not self._key or self._key[0] != first:
             self._capacities = first
-        persistent = (self.device.traversal if settings.traversal == "auto" else settings.traversal) == "persistent"
+        is_auto = settings.traversal == "auto"
+        persistent = (thresholds_of(self.device).traversal if is_auto else settings.traversal) == "persistent"
         if persistent and "shader-int64-atomic-all-ops" not in self.device.features:
             raise RuntimeError(
                 f"{self.device.adapter_name} lacks shader-int64-atomic-all-ops, which the persistent traversal needs;"
@@ -190,9 +192,11 @@ class Renderer:
         if settings.raster == "hardware":
             raise ValueError("the hardware raster is not part of this version; use --raster auto or software")
         overdraw = settings.view == "overdraw"
-        workgroups = settings.persistent_workgroups or (8 if self.device.is_software else 528)
-        key = (first, self._capacities, size, persistent, settings.view, settings.runtime_checks, workgroups)
+        workgroups = settings.persistent_workgroups or thresholds_of(self.device).persistent_workgroups
+        key = (first, self._capacities, size, persistent, settings.view, settings.runtime_checks)
         if key == self._key:
+            assert self._context
+            self._context.persistent_workgroups = workgroups  # the size of a dispatch: no pipeline depends on it
             return
         self._context = Context(
             device=self.device,

@@ -18,18 +18,21 @@ FAMILIES = {
     "asset": ("asset", "asset_file", "asset_pages", "asset_storage", "asset_writer"),
     "reference": ("reference", "ties"),
     "verify": ("verify", "verify_surface"),
+    "calibrate": ("calibrate", "calibration_scene"),
 }
 FAMILY_OF = {module: family for family, modules in FAMILIES.items() for module in modules}
-BASE = {"layout", "settings"}
+BASE = {"layout", "settings", "user_cache"}
 TABLES = BASE | {"camera", "bvh", "asset", "materials", "reference"}
 FRAME = BASE | {"camera", "scene", "materials", "gpu"}
-ALL = TABLES | FRAME | {"builder", "frame", "renderer", "viewer", "commands", "verify", "__init__", "__main__"}
+RENDERER = FRAME | {"frame", "thresholds"}
+ALL = TABLES | RENDERER | {"builder", "renderer", "calibrate", "viewer", "commands", "verify", "__init__", "__main__"}
 MAY_IMPORT = {
     "__init__": ALL,
     "__main__": ALL,
     "commands": ALL,
     "layout": set(),
     "settings": set(),
+    "user_cache": set(),
     "camera": BASE,
     "bvh": BASE,
     "asset": BASE,
@@ -40,7 +43,9 @@ MAY_IMPORT = {
     "builder": BASE | {"bvh", "asset", "materials"},
     "gpu": {"layout"},
     "frame": FRAME,
-    "renderer": FRAME | {"frame"},
+    "thresholds": BASE | {"gpu"},
+    "renderer": RENDERER,
+    "calibrate": RENDERER | {"renderer"},
     "viewer": ALL - {"builder"},
 }
 # Packages that only some families may import; those that none may import have no entry of their own.

@@ -19,6 +19,8 @@ _PACKAGES = ("wgpu", "numpy", "numba", "trimesh", "zstandard")
 
 def describe_run(device: "Device", experiment: dict[str, Any], frame: settings.FrameSettings) -> dict[str, Any]:
     """Return the first line of a measurement file: everything that its numbers depend on."""
+    from engine.thresholds import thresholds_of
+
     return {
         "kind": "manifest",
         "microlith": __version__,
@@ -28,6 +30,7 @@ def describe_run(device: "Device", experiment: dict[str, Any], frame: settings.F
         "machine": machine(),
         "versions": {name: _version(name) for name in _PACKAGES},
         "device": device.describe(),
+        "thresholds": thresholds_of(device),
         "experiment": {**experiment, "scene": str(experiment["scene"])},
         "settings": frame,
     }

@@ -2,14 +2,13 @@
 
 import hashlib
 import logging
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import __version__, layout
 from engine.commands.logs import Progress
 from engine.settings import BuildSettings, settings_toml
+from engine.user_cache import cache_folder
 
 if TYPE_CHECKING:
     from engine.scene import Scene
@@ -43,7 +42,7 @@ def scene_file(path: str, verbosity: int = 0) -> Path:
 
 def cached_asset(mesh: Path, settings: BuildSettings, verbosity: int = 0) -> Path:
     """Return the asset of a mesh file, built into the user's cache folder if it is not there yet."""
-    asset = cache_folder() / f"{mesh.stem}-{_cache_key(mesh, settings)}.mlith"
+    asset = cache_folder("assets") / f"{mesh.stem}-{_cache_key(mesh, settings)}.mlith"
     if asset.is_file():
         log.info("%s: using %s", mesh, asset)
         return asset
@@ -54,19 +53,6 @@ def cached_asset(mesh: Path, settings: BuildSettings, verbosity: int = 0) -> Pat
     with Progress(verbosity) as progress:
         build([mesh], asset, settings, threads=None, progress=progress)
     return asset
-
-
-def cache_folder() -> Path:
-    """Return the folder of built assets: `microlith/assets` in the user's cache folder."""
-    if root := os.environ.get("XDG_CACHE_HOME"):
-        base = Path(root)
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library/Caches"
-    else:
-        base = Path.home() / ".cache"
-    return base / "microlith" / "assets"
 
 
 def _cache_key(mesh: Path, settings: BuildSettings) -> str:

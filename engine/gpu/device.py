@@ -33,7 +33,7 @@ class Device:
     features: frozenset[str]
     limits: dict[str, int]
     indirect_validation: bool
-    caches: dict[object, Any] = field(default_factory=dict)  # layouts and modules, by what they are made of
+    caches: dict[object, Any] = field(default_factory=dict)  # what is made once: layouts, modules, thresholds
 
     @property
     def adapter_name(self) -> str:
@@ -44,14 +44,8 @@ class Device:
         """A CPU plays the GPU: few, long-lived workgroups suit it."""
         return self.adapter.info["adapter_type"] == "CPU"
 
-    @property
-    def traversal(self) -> str:
-        """The traversal that `auto` stands for on this adapter."""
-        return "persistent" if persistent_verdict(self)[0] else "levels"
-
     def describe(self) -> dict:
         """Return what runs here and why, ready for JSON."""
-        persistent, reason = persistent_verdict(self)
         info = self.adapter.info
         return {
             "adapter": self.adapter_name,
@@ -61,8 +55,6 @@ class Device:
             "vendor": str(info["vendor"]),
             "wgpu": wgpu.__version__,
             "features": {name: name in self.features for name in (*REQUIRED_FEATURES, *OPTIONAL_FEATURES)},
-            "traversal": "persistent" if persistent else "levels",
-            "traversal_reason": reason,
             "indirect_validation": self.indirect_validation,
             "limits": {
                 name: self.limits[name]
@@ -78,7 +70,7 @@ class Device:
 
 
 def persistent_verdict(device: Device) -> tuple[bool, str]:
-    """Return (whether the persistent traversal is the default here, why).
+    """Return (whether the persistent traversal is the default of an uncalibrated adapter, why).
 
     Its lanes wait for one another, which no specification promises to work; adapters are named here
     once the queue was seen to give the right set on them.
