@@ -21,6 +21,7 @@ AUTO_NEAR = 1e-3  # near plane in distances from eye to target, where the camera
 PARALLEL_SINE = 1e-6  # `up` and the view axis must differ by at least this angle
 LARGEST_IMAGE_SIDE = 16384  # pixels
 FRAME_DIRECTION: Vector = (0.45, 0.3, 1.0)  # from a framed box towards the eye
+FRAME_MARGIN = 1.05  # image size over the size of what is framed
 
 
 @dataclass(frozen=True)
@@ -146,27 +147,55 @@ def frame_bounds(
     aspect: float = 16 / 9,
     up: Vector = (0.0, 1.0, 0.0),
 ) -> Camera:
-    """Return a perspective camera that sees the whole box (world space) with a margin of 5 %.
+    """Return a perspective camera that sees the whole box (world space), as near as a margin of 5 % allows.
 
-    `direction` points from the box towards the eye; `aspect` is width / height. A point is framed as a box of 1 m.
+    `direction` points from the box towards the eye; `aspect` is width / height. The box appears in the middle of the
+    image, its corners at the margin on two opposite sides; so the target is not the middle of the box itself. A point
+    is framed as a box of 1 m.
     """
     low, high = np.array(box_min, float), np.array(box_max, float)
     if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
         raise ValueError(f"cannot frame the box {low.tolist()} to {high.tolist()}: it is empty or not finite")
-    centre, half = 0.5 * (low + high), 0.5 * (high - low)
-    if not half.any():
-        half = np.full(3, 0.5)
+    centre, half = 0.5 * (low + high), _half(low, high)
     direction_ = np.divide(direction, _length(direction))
     if _length(np.cross(direction_, up)) < PARALLEL_SINE * _length(up):
         up = (0.0, 0.0, -1.0) if abs(direction_[1]) > 0.5 else (0.0, 1.0, 0.0)
     axes = Camera(tuple(direction_), (0.0, 0.0, 0.0), up).axes()
-    signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T
-    x, y, depth = axes @ (signs * half).T
-    tangent = math.tan(math.radians(fov_degrees) / 2)
-    needed = np.maximum(np.abs(x) / (tangent * aspect), np.abs(y) / tangent) * 1.05 - depth
-    distance = max(float(needed.max()), 1.05 * float(-depth.min()))
-    eye = centre + direction_ * distance
-    return Camera(tuple(eye), tuple(centre), up, fov_degrees)
+    x, y, depth = axes @ _corners(half).T
+    tangent = math.tan(math.radians(fov_degrees) / 2) / FRAME_MARGIN
+    distance = max(_fitting_distance(x, depth, tangent * aspect), _fitting_distance(y, depth, tangent))
+    distance = max(distance, FRAME_MARGIN * float(-depth.min()))
+    target = centre + _middle(x, depth + distance) * axes[0] + _middle(y, depth + distance) * axes[1]
+    return Camera(tuple(target + direction_ * distance), tuple(target), up, fov_degrees)
+
+
+def _half(low: Sequence[float], high: Sequence[float]) -> np.ndarray:
+    """Return half the extent (3,) of a box; a point counts as a box of 1 m."""
+    half = 0.5 * np.subtract(high, low)
+    return half if half.any() else np.full(3, 0.5)
+
+
+def _corners(half: np.ndarray) -> np.ndarray:
+    """Return the corners (8, 3) of the box that reaches `half` (3,) to each side of the origin."""
+    return np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, 8).T * half
+
+
+def _fitting_distance(across: np.ndarray, depth: np.ndarray, tangent: float) -> float:
+    """Return the least distance at which an eye, moved across as it likes, sees all points between two planes.
+
+    across, depth (n,): the points along an axis of the image and along the view axis; `tangent` of half the angle.
+    """
+    return float((across - tangent * depth).max() - (across + tangent * depth).min()) / (2.0 * tangent)
+
+
+def _middle(across: np.ndarray, distance: np.ndarray) -> float:
+    """Return the place across from which points (n,) at `distance` (n,) > 0 reach equally far to both sides.
+
+    It makes the largest |across - place| / distance least; the two points that are seen farthest apart decide it.
+    """
+    apart = (across[:, None] - across) / (distance[:, None] + distance)
+    i, j = np.unravel_index(apart.argmax(), apart.shape)
+    return float((across[i] * distance[j] + across[j] * distance[i]) / (distance[i] + distance[j]))
 
 
 def orbit(
@@ -188,10 +217,14 @@ def orbit(
         for a in (2.0 * math.pi * i / frames for i in range(frames))
     ]
     fitted = [frame_bounds(*bounds, direction, fov_degrees, aspect) for direction in directions]
-    distance = max(camera.distance for camera in fitted)
-    target = fitted[0].target
+    target, distance = 0.5 * np.add(*bounds), 0.0
+    tangents = np.array([aspect, 1.0]) * math.tan(math.radians(fov_degrees) / 2) / FRAME_MARGIN
+    for camera in fitted:
+        x, y, depth = camera.axes() @ _corners(_half(*bounds)).T
+        needed = np.maximum(np.abs(x) / tangents[0], np.abs(y) / tangents[1]) - depth
+        distance = max(distance, float(needed.max()), FRAME_MARGIN * float(-depth.min()))
     return [
-        Camera(tuple(np.asarray(target) + distance * np.asarray(d)), target, camera.up, fov_degrees)
+        Camera(tuple(target + distance * np.asarray(d)), tuple(target), camera.up, fov_degrees)
         for d, camera in zip(directions, fitted, strict=True)
     ]
 

@@ -256,9 +256,8 @@ def sample_decisions(data: Tables, dependencies: list[np.ndarray], cuts: int, se
         for eye in _eyes(data, generator)[:2]:
             view, instances = _random_view(data, eye, generator)
             pixels = group_error_pixels(data.groups, instances, view)
-            samples.append(
-                pixels > np.quantile(pixels[error < ROOT_ERROR], generator.random()) if len(pixels) > 1 else pixels > 0
-            )
+            inner = pixels[error < ROOT_ERROR]  # none where every mesh is a single group
+            samples.append(pixels > (np.quantile(inner, generator.random()) if len(inner) else 0.0))
     for _ in range(cuts):
         samples.append(error > 0.0)
         samples[-1] &= _random_pages(data, dependencies, generator)[data.groups["page"]]

@@ -58,7 +58,8 @@ def number_rows(rows: np.ndarray) -> np.ndarray:
 def check_groups(data: Tables, surface: Surface, twins: np.ndarray) -> list[str]:
     """Every group keeps its outline: the edges that its members share with others are those of its products.
 
-    Only the open border of the surface may change, and not grow: simplification maps the outline of a group onto that
+    Only free edges (the open border of the surface, and edges of the group's own where more than two triangles meet)
+    may change, and not grow: simplification maps the outline of a group onto that
     of its products, the shared part onto itself, so what is left over is the image of the open border. A crack or a
     hole is left over, too, and is long. The levels are replaced one after the other, so that each group is seen among
     the neighbours it had. `twins` names the first group of those that were simplified as one.
@@ -96,18 +97,20 @@ def _outline_lengths(
     total: np.ndarray,
     group_count: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each group the length of its open border, and of all outline that its products do not share with it.
+    """Return for each group the length of its free edges, and of all outline that its products do not share with it.
 
-    Edges where more than two triangles meet do not count.
+    Free are the open border and edges of its own where more than two triangles meet; the latter count as no outline.
     """
     count = len(total)
     before, uses = _group_edges(group[members], surface.edge[members], count)
     after, after_uses = _group_edges(maker[products], surface.edge[products], count)
     outline = before[(uses == 1) & (total[before % count] == 2)]
-    tangled = before[total[before % count] > 2]
+    is_tangled = total[before % count] > 2
+    tangled = before[is_tangled]
     outline_after = after[after_uses == 1]
     outline_after = outline_after[~np.isin(outline_after, tangled)]
-    border = before[total[before % count] == 1]
+    # An edge of more than two triangles, all of the group, may move like a border, and come apart.
+    border = before[(total[before % count] == 1) | (is_tangled & (uses == total[before % count]))]
     lost = outline[~np.isin(outline, after)]
     new = outline_after[~np.isin(outline_after, outline)]
     lengths = [

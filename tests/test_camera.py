@@ -104,8 +104,10 @@ def test_framed_boxes_fill_the_image(direction, aspect):
     view = view_record(camera, (round(1000 * aspect), 1000), SETTINGS)
     corners = np.array(np.meshgrid(*zip(low, high))).reshape(3, 8).T
     clip = project(view, corners)
-    largest = np.abs(clip[:, :2]).max()
-    assert 0.6 < largest < 1.0
+    lowest, highest = clip[:, :2].min(axis=0), clip[:, :2].max(axis=0)
+    np.testing.assert_allclose(lowest, -highest, atol=1e-5)
+    assert highest.max() == pytest.approx(1 / 1.05, rel=1e-5)
+    np.testing.assert_allclose(camera.axes()[2], -np.divide(direction, np.linalg.norm(direction)), atol=1e-12)
     assert (clip[:, 2] > view["near"]).all()
     assert inside_planes(view, corners).all()
 

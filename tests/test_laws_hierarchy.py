@@ -1,6 +1,7 @@
 """Law 1: every cut of a built hierarchy covers the surface exactly once; and the check goes red when it does not."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from engine import layout, verify, verify_surface
 from engine.asset import open_asset
 from engine.asset_pages import page_dependencies
+from engine.builder import build
 
 KINDS = ["sphere", "terrain", "parts", "foliage"]
 
@@ -45,6 +47,15 @@ def test_cuts_are_of_many_kinds(asset, data):
     cuts = verify.sample_decisions(data, dependencies, 8, 0)
     sizes = {int(verify_surface.drawn_clusters(data, cut).sum()) for cut in cuts}
     assert len(sizes) > 8
+
+
+def test_meshes_of_one_group_each_are_checked(tmp_path):
+    corners = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
+    inputs = [tmp_path / "a.obj", tmp_path / "b.obj"]
+    for file in inputs:
+        file.write_text(corners)
+    build(inputs, tmp_path / "two.mlith")
+    assert verify.verify_asset(open_asset(tmp_path / "two.mlith")) == []
 
 
 def with_groups(data, **change):
@@ -221,3 +232,20 @@ def test_problems_come_as_single_lines(asset, data, monkeypatch):
     problems = verify.verify_asset(asset)
     assert problems
     assert all(isinstance(line, str) and "\n" not in line for line in problems)
+
+
+def test_faces_of_tetrahedra_may_come_apart_inside_a_group(tmp_path):
+    """Where many sheets meet, new single edges are the image of edges of three and more triangles, not cracks."""
+    count = 13
+    corner = np.stack(np.meshgrid(*[np.arange(count + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    cell = np.stack(np.meshgrid(*[np.arange(count)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    number = lambda offset: (cell + offset) @ np.array([(count + 1) ** 2, count + 1, 1])  # noqa: E731
+    faces = []
+    for first, second in itertools.permutations(np.eye(3, dtype=int), 2):  # Kuhn's six tetrahedra of a cube
+        ends = [number(o) for o in (np.zeros(3, int), first, first + second, np.ones(3, int))]
+        faces += [np.stack(face, axis=1) for face in itertools.combinations(ends, 3)]
+    faces = np.unique(np.sort(np.concatenate(faces), axis=1), axis=0)
+    lines = [f"v {x} {y} {z}" for x, y, z in corner] + [f"f {a} {b} {c}" for a, b, c in faces + 1]
+    (tmp_path / "tets.obj").write_text("\n".join(lines))
+    build([tmp_path / "tets.obj"], tmp_path / "tets.mlith")
+    assert verify.verify_asset(open_asset(tmp_path / "tets.mlith")) == []

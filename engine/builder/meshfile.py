@@ -48,7 +48,7 @@ def read_mesh_file(path: str | Path, settings: BuildSettings | None = None) -> S
             result = reader(path, report)
             scene = result if isinstance(result, SourceScene) else single_mesh_scene(result, report)
             scene.report = report
-            return _clean_scene(_orient(scene, settings))
+            scene = _clean_scene(_orient(scene, settings))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from None
     except ValueError as error:
@@ -59,6 +59,9 @@ def read_mesh_file(path: str | Path, settings: BuildSettings | None = None) -> S
         logger.debug("reading %s", path, exc_info=True)
         text = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: is malformed ({type(error).__name__}: {text})") from None
+    if losses := _reasons(scene.report):
+        logger.warning("%s: not everything in it is used%s", path, losses)
+    return scene
 
 
 def read_mesh_files(paths: Iterable[str | Path], settings: BuildSettings | None = None) -> SourceScene:

@@ -373,3 +373,14 @@ def test_cut_and_altered_files_never_crash(tmp_path, seed):
                 data[place] = random.integers(0, 256)
             with contextlib.suppress(ValueError):
                 read_mesh_file(write(tmp_path, f"cut{source_path.suffix}", bytes(data)))
+
+
+def test_what_is_left_out_is_said_once(tmp_path, caplog):
+    text = TRIANGLE + "f 1 2 3\nf 1 2 9\n"
+    assert len(read_mesh_file(write(tmp_path, "a.obj", text)).meshes[0].faces) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / 'a.obj'}: not everything in it is used (faces index out of range: 1)"
+    ]
+    caplog.clear()
+    read_mesh_file(write(tmp_path, "b.obj", TRIANGLE + "f 1 2 3\n"))
+    assert not caplog.records
