@@ -1,8 +1,8 @@
 """The folder of compiled kernels: one for each state of their sources, so that no kernel runs an old callee.
 
-numba keys a compiled kernel on the source file of that kernel alone, and callees are compiled into their callers: after
-an edit or an upgrade a caller in another file would run the old code. Here the sources of all kernels, and the constants
-that are compiled in, name the folder. Importing this module sets numba's folder; modules with kernels import it first.
+numba keys a compiled kernel on the source file of that kernel alone, and callees are compiled into their callers:
+after an edit or an upgrade a caller in another file would run the old code. Here the sources of all kernels, and the
+constants compiled in, name the folder. Importing this module sets numba's folder; modules with kernels import it first.
 
 Folders lie in NUMBA_CACHE_DIR, where that is set, or in `microlith/kernels` of the user's cache folder.
 """

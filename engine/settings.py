@@ -36,7 +36,7 @@ class BuildSettings:
     reduction: float = 0.5  # triangles kept by a simplification
     least_shrink: float = 0.15  # a group that shrinks less is tried again with other neighbours
     lattice_fraction: float = 1.0 / 64.0  # largest lattice step, in median edge lengths
-    normal_weight: float = 0.5  # a normal turned by one radian counts as this many edge lengths
+    normal_weight: float = 0.15  # a normal turned by one radian counts as this many edges of its triangle
     uv_weight: float = 1.0  # a UV moved by what one edge length spans counts as this many edge lengths
     color_weight: float = 0.5  # a colour changed by 1 counts as this many edge lengths
     error_percentile: float = 99.5  # of the distances sampled in both directions

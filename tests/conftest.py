@@ -15,11 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent
 if "XDG_RUNTIME_DIR" not in os.environ:  # without it the Vulkan loader complains
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="microlith-test-")
 
-# Compiled kernels stay in the user's cache folder, which the fixture below moves: compiling takes a minute.
-if "NUMBA_CACHE_DIR" not in os.environ:
-    from engine.kernel_cache import base_folder
-
-    os.environ["NUMBA_CACHE_DIR"] = str(base_folder())
+# Compiled kernels stay in the user's cache folder, which the fixture below moves: compiling takes a minute. This must
+# come before numba is imported: it reads all its settings again when it sees that a variable has changed.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE / "microlith" / "kernels"))
 
 
 @pytest.fixture(autouse=True)

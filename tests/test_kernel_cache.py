@@ -35,16 +35,21 @@ def test_constants_name_the_folder(monkeypatch):
     assert kernel_cache.source_key(sources) != key
 
 
-def test_all_that_kernels_import_is_in_the_key():
+def test_all_that_kernels_use_is_in_the_key():
     sources = kernel_cache.kernel_sources(PACKAGE)
     known = {".".join(("engine", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in sources}
-    known |= {"engine.layout", "engine.kernel_cache", "engine.settings"}  # constants; the folder itself; types only
+    known.add("engine.layout")  # its constants are
     for path in sources:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module == "engine":
-                assert {f"engine.{alias.name}" for alias in node.names} <= known, path
-            elif isinstance(node, ast.ImportFrom) and node.module.startswith("engine."):
-                assert node.module in known, path
+        tree, module_of = ast.parse(path.read_text(encoding="utf-8")), {}
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "engine":
+                for alias in node.names:
+                    module_of[alias.name] = f"engine.{alias.name}" if node.module == "engine" else node.module
+        for node in tree.body:
+            kernel = isinstance(node, ast.FunctionDef) and any("njit" in ast.unparse(d) for d in node.decorator_list)
+            if kernel or isinstance(node, ast.Assign):
+                used = {module_of.get(name.id) for name in ast.walk(node) if isinstance(name, ast.Name)} - {None}
+                assert used <= known, f"{path.name}: line {node.lineno}"
 
 
 @pytest.mark.parametrize("module", ["engine.builder.level", "engine.builder.plyfile", "engine.bvh_kernel"])

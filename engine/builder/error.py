@@ -121,7 +121,8 @@ def measure_group(
     sample_position (n, 3) float64 mesh lattice units and sample_attributes (n, k) float32: all samples of the group's
     members; positions (p, 3) float64 from origin, vertex_position (v,) int32, attributes (v, k) float32, faces (m, 3)
     int32 and cluster_first_face (c + 1,) integers: the products; attribute_weights (k,) float32: lattice units per
-    unit; percentile: of 100; surface_points: how many points of the products to compare with the source.
+    unit, but for the normal (columns 0:3) edges of the product's triangle per unit; percentile: of 100;
+    surface_points: how many points of the products to compare with the source.
     Written: out_position (c, s, 3) float64, out_attributes (c, s, k) float32, out_count (c,) int32: the samples whose
     nearest product triangle lies in the cluster, at most s, the worst one among them.
 
@@ -212,7 +213,8 @@ def _attribute_error(
     for n in range(len(local)):
         slot = nearest[n]
         weights[0], weights[1], weights[2] = closest_weights(corners[slot], local[n, 0], local[n, 1], local[n, 2])
-        difference[n] = _difference(attributes, faces[slot], weights, sample_attributes[n], attribute_weights)
+        edge = _longest_edge(corners[slot])
+        difference[n] = _difference(attributes, faces[slot], weights, sample_attributes[n], attribute_weights, edge)
         mean += difference[n] / len(local)
     for n in range(len(local)):
         if difference[n] <= 2.0 * mean or difference[n] <= 2.0 * distance[n]:
@@ -233,15 +235,32 @@ def _attribute_error(
                 away = math.sqrt(triangle_squared(corners, slot, x, y, z)) - distance[n]
                 if away < difference[n]:
                     weights[0], weights[1], weights[2] = closest_weights(corners[slot], x, y, z)
-                    look = _difference(attributes, faces[slot], weights, sample_attributes[n], attribute_weights)
+                    edge = _longest_edge(corners[slot])
+                    look = _difference(attributes, faces[slot], weights, sample_attributes[n], attribute_weights, edge)
                     difference[n] = min(difference[n], look + max(away, 0.0))
     return _percentile(difference, percentile)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _difference(attributes, face, weights, values, attribute_weights):
-    """Return the weighted length of the difference of `values` (k,) and the face's attributes at a point."""
-    squared = 0.0
+def _longest_edge(c):
+    """Return the length of the longest edge of a triangle's nine coordinates."""
+    longest = 0.0
+    for first, second in ((0, 3), (3, 6), (6, 0)):
+        squared = 0.0
+        for axis in range(3):
+            squared += (float(c[first + axis]) - float(c[second + axis])) ** 2
+        longest = max(longest, squared)
+    return math.sqrt(longest)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _difference(attributes, face, weights, values, attribute_weights, edge):
+    """Return how far, as a length, the look of a face at a point is from `values` (k,).
+
+    What a triangle shows wrongly is no larger than the triangle. So a turned normal counts in lengths of its longest
+    edge, and shifted UVs or colours count for that edge at most.
+    """
+    normal, other = 0.0, 0.0
     u, v, w = weights[0], weights[1], weights[2]
     a, b, c = attributes[face[0]], attributes[face[1]], attributes[face[2]]
     nx, ny, nz = u * a[0] + v * b[0] + w * c[0], u * a[1] + v * b[1] + w * c[1], u * a[2] + v * b[2] + w * c[2]
@@ -249,9 +268,10 @@ def _difference(attributes, face, weights, values, attribute_weights):
     for column in range(len(values)):
         here = u * a[column] + v * b[column] + w * c[column]
         if column < 3:
-            here *= scale
-        squared += (attribute_weights[column] * (here - values[column])) ** 2
-    return math.sqrt(squared)
+            normal += (attribute_weights[column] * (here * scale - values[column])) ** 2
+        else:
+            other += (attribute_weights[column] * (here - values[column])) ** 2
+    return math.sqrt(normal * edge * edge + min(other, edge * edge))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

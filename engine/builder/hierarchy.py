@@ -26,6 +26,7 @@ LOGGER = logging.getLogger("engine")
 Progress = Callable[[str, int, int], None]
 
 ROOT_ERROR = CONSTANTS["ROOT_ERROR"]
+STEERING = 0.3  # of a UV's or colour's length, where it competes with geometry: more costs distance, less costs looks
 GROWTH = 1.0 + 2.0**-20  # of an error from child to group, at least
 _BATCH_GROUPS = 1024  # simplified before their results are stored: bounds the memory
 _MOST_LEVELS = 240  # a level is a byte in the file
@@ -114,7 +115,10 @@ def build_hierarchy(mesh: WeldedMesh, settings: BuildSettings, progress: Progres
 
 
 def attribute_weights(mesh: WeldedMesh, settings: BuildSettings) -> np.ndarray:
-    """Return (k,) float32: lattice units that a unit of each attribute column counts as."""
+    """Return (2, k) float32: what a unit of each attribute column counts as, where it steers and where it is claimed.
+
+    Lattice units, but for a claimed normal (columns 0:3) edges of the triangle that shows it (see error.py).
+    """
     sample = mesh.faces[:: max(1, len(mesh.faces) // 16384)]
     ends = mesh.lattice[mesh.vertex_position[sample]].astype(np.float64)
     lengths = np.linalg.norm(ends - np.roll(ends, 1, axis=1), axis=2)
@@ -127,7 +131,10 @@ def attribute_weights(mesh: WeldedMesh, settings: BuildSettings) -> np.ndarray:
         weights.append(np.full(2, settings.uv_weight * float(np.median(ratios)) if len(ratios) else 0.0))
     if mesh.has_colors:
         weights.append(np.full(4, settings.color_weight * edge))
-    return np.concatenate(weights).astype(np.float32)
+    claim = np.concatenate(weights).astype(np.float32)
+    steering = STEERING * claim
+    steering[:3], claim[:3] = claim[:3], settings.normal_weight
+    return np.stack([steering, claim])
 
 
 def _source_level(mesh: WeldedMesh, settings: BuildSettings) -> _Build:
@@ -221,7 +228,7 @@ def _build_batch(
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
         settings.error_percentile,
     )  # fmt: skip
-    build.out = out = group_outputs(len(thin), rows, settings.error_samples, len(weights), build.out)
+    build.out = out = group_outputs(len(thin), rows, settings.error_samples, weights.shape[1], build.out)
     simplify_groups(
         tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, get_num_threads(),
         out,

@@ -99,7 +99,8 @@ def simplify_groups(
     pool: (lattice (P, 3), vertex_position (V,), attributes (V, k), faces (F, 3), face_material (F,)); tree: of
     error.build_source_tree; members (n, 2) int64: first and last face; samples: (position (n, s, 3), attributes
     (n, s, k), count (n,)) of each member; locked (P,) bool; thin (g,) bool: where collapses do not suffice, thin;
-    weights (k,) float32; limits: (cluster triangles, cluster vertices, reduction, least shrink, error percentile).
+    weights (2, k) float32: those that steer and those that claim; limits: (cluster triangles, cluster
+    vertices, reduction, least shrink, error percentile).
     Group g writes to `out` (see `group_outputs`): faces from rows[g, 0], vertices and positions from rows[g, 1],
     samples from rows[g, 2], and its counts and errors to row g; counts stay zero where it does not shrink enough.
 
@@ -149,9 +150,14 @@ def _simplify_one(
     )
     most = (1.0 - least_shrink) * len(faces)
     target = target_triangles(len(faces), cluster_triangles, reduction, least_shrink)
-    result = simplify_group(positions, group_locked, vertex_position, attributes, weights, faces, face_material, target)
+    steering = weights[0]
+    result = simplify_group(
+        positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
+    )
     if thin and (result[0] > most or result[0] == 0):
-        result = thin_group(positions, group_locked, vertex_position, attributes, weights, faces, face_material, target)
+        result = thin_group(
+            positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
+        )
     count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result
     if count == 0 or count > most:
         return
@@ -177,7 +183,7 @@ def _simplify_one(
     sample_position, sample_attributes = _joined_samples(samples, first_member, last_member)
     geometric, attribute = measure_group(
         tree, origin.astype(np.float64), sample_position, sample_attributes, positions, vertex_position, attributes,
-        faces, first, weights, percentile, out[10].shape[1] * clusters, out[10][low:high], out[11][low:high],
+        faces, first, weights[1], percentile, out[10].shape[1] * clusters // 2, out[10][low:high], out[11][low:high],
         out[12][low:high],
     )  # fmt: skip
     out[9][group, 0] = geometric

@@ -120,38 +120,40 @@ def _add_line(quadric, positions, a, b, nx, ny, nz, flags):
 
 
 @njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def sum_edge_quadric(i, j, pairs, pair_count, quadrics, total):
-    """Write into total (10,) the quadric of merging position i with j, and the vertices of each of pairs (n, 2)."""
+def sum_edge_quadric(i, j, pairs, pair_count, quadrics):
+    """Return the quadric of merging position i with j, and the vertices of each of pairs (n, 2): ten numbers."""
     position_quadric, vertex_quadric, gradient = quadrics
-    for c in range(10):
-        total[c] = position_quadric[i, c] + position_quadric[j, c]
-    columns = gradient.shape[1]
-    if columns == 0:
-        return
+    xx, yy = position_quadric[i, 0] + position_quadric[j, 0], position_quadric[i, 1] + position_quadric[j, 1]
+    zz, xy = position_quadric[i, 2] + position_quadric[j, 2], position_quadric[i, 3] + position_quadric[j, 3]
+    xz, yz = position_quadric[i, 4] + position_quadric[j, 4], position_quadric[i, 5] + position_quadric[j, 5]
+    x, y = position_quadric[i, 6] + position_quadric[j, 6], position_quadric[i, 7] + position_quadric[j, 7]
+    z, c = position_quadric[i, 8] + position_quadric[j, 8], position_quadric[i, 9] + position_quadric[j, 9]
     for n in range(pair_count):
         a, b = pairs[n, 0], pairs[n, 1]
         area = vertex_quadric[a, 10] + vertex_quadric[b, 10]
         if area <= 0.0:
             continue
         inverse = 1.0 / area
-        for c in range(10):
-            total[c] += vertex_quadric[a, c] + vertex_quadric[b, c]
-        for column in range(columns):
+        xx += vertex_quadric[a, 0] + vertex_quadric[b, 0]
+        yy += vertex_quadric[a, 1] + vertex_quadric[b, 1]
+        zz += vertex_quadric[a, 2] + vertex_quadric[b, 2]
+        xy += vertex_quadric[a, 3] + vertex_quadric[b, 3]
+        xz += vertex_quadric[a, 4] + vertex_quadric[b, 4]
+        yz += vertex_quadric[a, 5] + vertex_quadric[b, 5]
+        x += vertex_quadric[a, 6] + vertex_quadric[b, 6]
+        y += vertex_quadric[a, 7] + vertex_quadric[b, 7]
+        z += vertex_quadric[a, 8] + vertex_quadric[b, 8]
+        c += vertex_quadric[a, 9] + vertex_quadric[b, 9]
+        for column in range(gradient.shape[1]):
             gx = gradient[a, column, 0] + gradient[b, column, 0]
             gy = gradient[a, column, 1] + gradient[b, column, 1]
             gz = gradient[a, column, 2] + gradient[b, column, 2]
             g = gradient[a, column, 3] + gradient[b, column, 3]
             hx, hy, hz = gx * inverse, gy * inverse, gz * inverse
-            total[0] -= gx * hx
-            total[1] -= gy * hy
-            total[2] -= gz * hz
-            total[3] -= gx * hy
-            total[4] -= gx * hz
-            total[5] -= gy * hz
-            total[6] -= g * hx
-            total[7] -= g * hy
-            total[8] -= g * hz
-            total[9] -= g * g * inverse
+            xx, yy, zz = xx - gx * hx, yy - gy * hy, zz - gz * hz
+            xy, xz, yz = xy - gx * hy, xz - gx * hz, yz - gy * hz
+            x, y, z, c = x - g * hx, y - g * hy, z - g * hz, c - g * g * inverse
+    return xx, yy, zz, xy, xz, yz, x, y, z, c
 
 
 @njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
@@ -170,7 +172,7 @@ def merge_quadrics(i, j, pairs, pair_count, quadrics):
 
 @njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
 def quadric_value(q, x, y, z):
-    """Return the quadric q (10,) at a point."""
+    """Return the quadric q, ten numbers, at a point."""
     return (
         x * (q[0] * x + 2.0 * (q[3] * y + q[4] * z + q[6]))
         + y * (q[1] * y + 2.0 * (q[5] * z + q[7]))

@@ -41,7 +41,6 @@ from engine.builder.topology import (
 
 __all__ = ["simplify_group", "thin_group"]
 
-STEERING = 0.3  # of an attribute's length, when it competes with geometry: more costs distance, less costs shading
 LEAST_COSINE_SQUARED = 0.04  # of the angle that a collapse may turn a triangle by: 78 degrees
 
 
@@ -53,7 +52,7 @@ def simplify_group(
 
     positions (p, 3) float64: integers, lattice units from the group's origin; locked (p,) bool: keeps its place and
     stays; vertex_position (v,) int32; attributes (v, k) float32, columns 0:3 the unit normal; attribute_weights (k,)
-    float32: lattice units per unit of attribute, 0 where it does not steer (STEERING applies); faces (m, 3) int32
+    float32: lattice units per unit of attribute, 0 where it does not steer; faces (m, 3) int32
     vertices; face_material (m,) int32.
 
     Returns (face_count, faces (n, 3), face_material (n,), positions (p, 3), vertex_position (v,), attributes (v, k),
@@ -63,8 +62,8 @@ def simplify_group(
     New positions are lattice points before flips and cost are judged. Open borders, attribute seams and material
     borders collapse along themselves only, except that seams of a mesh without UVs and colours may be crossed and that
     a hole of three edges closes when one of them collapses: scans have thousands, and each would pin its triangles.
-    Closed manifold input stays closed and manifold; no triangle turns by more than 78 degrees; no edge between two locked
-    positions is made, since another group may hold it too.
+    Closed manifold input stays closed and manifold; no triangle turns by more than 78 degrees; no edge between two
+    locked positions is made, since another group may hold it too.
     """
     center = _integer_center(positions)
     place = positions - center
@@ -110,7 +109,7 @@ def _scaled_attributes(attributes, attribute_weights):
     columns = np.nonzero(attribute_weights > 0.0)[0]
     scaled = np.empty((len(attributes), len(columns)))
     for column in range(len(columns)):
-        weight = STEERING * attribute_weights[columns[column]]
+        weight = float(attribute_weights[columns[column]])
         for vertex in range(len(attributes)):
             scaled[vertex, column] = attributes[vertex, columns[column]] * weight
     return scaled
@@ -132,7 +131,7 @@ def _moved(positions, new_positions, vertex_position, attributes, new_attributes
 
 
 @njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, total, edge_place):
+def _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, edge_place):
     """Return the cost of collapsing an edge, or -1 where its kind forbids it; write where to into edge_place (e, 3)."""
     edge_ends, edge_flags = mesh[6], mesh[7]
     i, j = edge_ends[edge, 0], edge_ends[edge, 1]
@@ -145,7 +144,7 @@ def _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, total, edge_place
         pairs[0, 0], pairs[0, 1], pair_count = wedge[i], wedge[j], 1
         if min(wedge[i], wedge[j]) < 0:
             pair_count = edge_pairs(mesh, i, j, pairs)
-    sum_edge_quadric(i, j, pairs, pair_count, quadrics, total)
+    total = sum_edge_quadric(i, j, pairs, pair_count, quadrics)
     if kind[i] == kind[j]:
         x, y, z = best_place(total, place, i, j)
     else:
@@ -200,12 +199,12 @@ def _collapse_edges(target, place, locked, kind, wedge, seam, attributes, mesh, 
     evaluated = np.zeros(edge_count, dtype=np.int32)  # when, in collapses
     changed = np.zeros(len(place), dtype=np.int32)
     mark = np.zeros(len(place), dtype=np.int32)
-    pairs, total = np.empty((MOST_PAIRS, 2), dtype=np.int32), np.empty(10)
+    pairs = np.empty((MOST_PAIRS, 2), dtype=np.int32)
     size, face_count, clock, stamp = 0, np.sum(alive), 0, 0
     if face_count <= target:
         return
     for edge in range(edge_count):
-        cost = _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, total, edge_place)
+        cost = _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, edge_place)
         if cost >= 0.0:
             heap[size], heap_cost[size], size = edge, cost, size + 1
         else:  # an edge between two curves may become part of a border later
@@ -217,7 +216,7 @@ def _collapse_edges(target, place, locked, kind, wedge, seam, attributes, mesh, 
         i, j = edge_ends[edge, 0], edge_ends[edge, 1]
         if state[edge] == QUEUED and evaluated[edge] < max(changed[i], changed[j]):
             evaluated[edge] = clock
-            new_cost = _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, total, edge_place)
+            new_cost = _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, edge_place)
             if new_cost > cost:
                 heap_cost[0] = new_cost
                 _sift_down(heap, heap_cost, size, 0)
