@@ -165,7 +165,13 @@ def test_attribute_error_is_a_length():
     (_, attribute), _, _ = measure(
         (positions, faces, first), (positions, faces, first), (10.0, 10.0, 10.0, 0, 0), tilted, source_values
     )
-    assert attribute == pytest.approx(10.0 * np.hypot(0.6, 0.2), rel=0.01)
+    edge = 64.0 * np.sqrt(2.0)  # of a triangle of the grid: what shows the turned normal
+    assert attribute == pytest.approx(10.0 * np.hypot(0.6, 0.2) * edge, rel=0.01)
+    values[:, 3] += 100.0
+    (_, attribute), _, _ = measure(
+        (positions, faces, first), (positions, faces, first), (0, 0, 0, 1024.0, 1024.0), values, source_values
+    )
+    assert attribute == pytest.approx(edge, rel=0.01), "a wrong texel is no larger than its triangle"
 
 
 def test_seams_are_no_attribute_error():
