@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engine import layout, scene
+from engine.camera import frame_bounds
 from engine.instances import from_matrices, largest_singular_value
 from engine.scene import Scene, load_scene, scene_from_assets
 from engine.scene_file import read_scene_file
@@ -306,9 +307,8 @@ def test_paths_names_and_camera(description, tmp_path):
     parsed = read_scene_file(tmp_path / "scene.toml")
     assert parsed.asset_paths == [tmp_path / "models/ball.mlith", tmp_path / "b.mlith"]
     assert description(ASSET).instance_count == 1
-    low, high = description(ASSET).bounds()
-    framed = description(ASSET).default_camera()
-    np.testing.assert_allclose(framed.target, 0.5 * (low + high))
+    plain = description(ASSET)
+    assert plain.default_camera(aspect=2.0) == frame_bounds(*plain.bounds(), aspect=2.0)
 
 
 @pytest.mark.parametrize(
