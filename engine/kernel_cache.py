@@ -13,7 +13,6 @@ import hashlib
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 import numba
 
 from engine import layout
+from engine.user_cache import cache_folder
 
 LOGGER = logging.getLogger("engine")
 _PREFIX = "microlith-"
@@ -45,17 +45,8 @@ def source_key(paths: list[Path]) -> str:
 
 def base_folder() -> Path:
     """Return where the folders of all states are kept."""
-    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(chosen)
-    if root := os.environ.get("XDG_CACHE_HOME"):
-        base = Path(root)
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library/Caches"
-    else:
-        base = Path.home() / ".cache"
-    return base / "microlith" / "kernels"
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    return Path(chosen) if chosen else cache_folder("kernels")
 
 
 def open_folder(base: Path, key: str) -> Path:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from engine.camera import Camera, view_record
 from engine.frame.aov import AOV_NAMES, Aov
 from engine.frame.context import Context
 from engine.frame.frame import FramePasses
-from engine.frame.queues import MAX_VISIBLE_CLUSTERS, Capacities, Queues
+from engine.frame.queues import Capacities, Queues
+from engine.frame.resolve import Resolve
 from engine.frame.scene_buffers import Progress, SceneBuffers
 from engine.frame.statistics import FrameStatistics, funnels, queue_fill
 from engine.frame.view import ViewResources
@@ -46,7 +47,8 @@ class Pending:
     settings: FrameSettings
     size: tuple[int, int]
     traversal: str
-    tag: object = field(default=None)
+    number: int
+    tag: object
 
 
 class Renderer:
@@ -64,7 +66,12 @@ class Renderer:
         self._context: Context | None = None
         self._passes: FramePasses | None = None
         self._aov: Aov | None = None
+        self._queues: Queues | None = None
+        self._asked: Capacities | None = None
         self._key: tuple = ()
+        self._submitted = 0
+        self._broken_until = 0  # frames up to this number met a queue that an aborted frame had left in disorder
+        self._stood_still = False
 
     def load(self, scene: Scene, progress: Progress | None = None) -> None:
         """Upload a scene; `render` does it when the scene is new. Raises CapacityError where it does not fit."""
@@ -122,7 +129,9 @@ class Renderer:
         if self._timer.size_bytes:
             sources.append((self._timer.buffer, self._timer.size_bytes))
         traversal = "persistent" if context.use_persistent else "levels"
-        pending = Pending(self._capacities, list(self._timer.labels), settings, size, traversal, tag)
+        self._submitted += 1
+        labels = list(self._timer.labels)
+        pending = Pending(self._capacities, labels, settings, size, traversal, self._submitted, tag)
         self._readback.copy(context.encoder, sources, pending)
         gpu.queue.submit([context.encoder.finish()])
         context.encoder = None
@@ -172,50 +181,56 @@ class Renderer:
         return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
     def _prepare(self, settings: FrameSettings, size: tuple[int, int]) -> None:
-        """Make the passes anew where scene, size, queues or a pipeline constant changed."""
+        """Make anew what a change of scene, size, queues or a pipeline constant concerns."""
         assert self._scene_buffers
-        first = Capacities(
-            nodes=settings.queue_items,
-            groups=settings.candidate_groups,
-            clusters=min(settings.visible_clusters, MAX_VISIBLE_CLUSTERS),
-            large_triangles=settings.large_triangles,
-        )
-        if self._capacities is None or not self._key or self._key[0] != first:
-            self._capacities = first
-        is_auto = settings.traversal == "auto"
-        persistent = (thresholds_of(self.device).traversal if is_auto else settings.traversal) == "persistent"
-        if persistent and "shader-int64-atomic-all-ops" not in self.device.features:
-            raise RuntimeError(
-                f"{self.device.adapter_name} lacks shader-int64-atomic-all-ops, which the persistent traversal needs;"
-                " use --traversal levels"
-            )
+        asked = Capacities.of(settings)
+        if self._capacities is None or asked != self._asked:
+            self._capacities = self._asked = asked
+        persistent = self._use_persistent(settings)
         if settings.raster == "hardware":
             raise ValueError("the hardware raster is not part of this version; use --raster auto or software")
-        overdraw = settings.view == "overdraw"
         workgroups = settings.persistent_workgroups or thresholds_of(self.device).persistent_workgroups
-        key = (first, self._capacities, size, persistent, settings.view, settings.runtime_checks)
+        show = layout.CONSTANTS[f"SHOW_{settings.view.upper()}"]
+        overdraw = settings.view == "overdraw"
+        key = (self._capacities, size, persistent, overdraw, settings.runtime_checks)
         if key == self._key:
             assert self._context
+            assert self._passes
             self._context.persistent_workgroups = workgroups  # the size of a dispatch: no pipeline depends on it
+            if self._context.show != show:
+                self._context.show = show
+                self._passes.resolve = Resolve(self._context)
             return
+        if self._queues is None or self._queues.capacities != self._capacities:
+            self._queues = Queues(self.device, self._capacities)
         self._context = Context(
             device=self.device,
             scene_buffers=self._scene_buffers,
-            queues=Queues(self.device, self._capacities),
+            queues=self._queues,
             view=ViewResources(self.device, size, overdraw),
             timer=self._timer,
             use_persistent=persistent,
             persistent_workgroups=workgroups,
             runtime_checks=settings.runtime_checks,
-            show=layout.CONSTANTS[f"SHOW_{settings.view.upper()}"],
+            show=show,
         )
         self._passes, self._aov, self._key = FramePasses(self._context), None, key
+
+    def _use_persistent(self, settings: FrameSettings) -> bool:
+        """Return whether the persistent traversal is asked for, or is `auto` here and never stood still."""
+        if settings.traversal == "auto":
+            return thresholds_of(self.device).traversal == "persistent" and not self._stood_still
+        if settings.traversal == "persistent" and "shader-int64-atomic-all-ops" not in self.device.features:
+            raise RuntimeError(
+                f"{self.device.adapter_name} lacks shader-int64-atomic-all-ops, which the persistent traversal needs;"
+                " use --traversal levels"
+            )
+        return settings.traversal == "persistent"
 
     def _adapt(self, settings: FrameSettings, statistics: FrameStatistics, notes: list[str]) -> FrameSettings:
         """Return settings for another attempt at an incomplete frame; grow what was too small and note it."""
         assert self._capacities
         if statistics.is_aborted:
-            self._key = ()
             notes.append("the persistent traversal stood still; drawn with levels")
             log.warning(notes[-1])
             return replace(settings, traversal="levels")
@@ -234,13 +249,22 @@ class Renderer:
         log.warning(notes[-1])
         return replace(settings, error_pixels=raised)
 
+    def _recover(self) -> None:
+        """After an aborted frame: what it left in the queue would mislead the next ones, those in flight included."""
+        assert self._queues
+        self._queues.empty_nodes()
+        self._broken_until, self._stood_still = self._submitted, True
+
     def _statistics(self, pending: Pending, parts: list[bytes]) -> FrameStatistics:
         assert self._context
         assert self._scene_buffers
         state = np.frombuffer(parts[0], layout.PASS_STATE)[0]
         queues = queue_fill(state, pending.capacities)
         aborted = bool(state["aborted"])
-        complete = not aborted and all(queue.requested == queue.stored for queue in queues.values())
+        if aborted:
+            self._recover()
+        is_sound = pending.number > self._broken_until
+        complete = is_sound and all(queue.requested == queue.stored for queue in queues.values())
         return FrameStatistics(
             size=pending.size,
             traversal=pending.traversal,
@@ -257,5 +281,6 @@ class Renderer:
             pages_resident=len(self._scene_buffers.scene.pages),
             is_complete=complete,
             is_aborted=aborted,
+            notes=[] if is_sound or aborted else ["drawn after a frame whose traversal stood still"],
             passes_ms=self._timer.milliseconds(parts[1] if len(parts) > 1 else b"", pending.labels),
         )

@@ -45,6 +45,7 @@ class Scene:
         self.asset_names = list(names) if names is not None else [f"asset{i}" for i in range(len(assets))]
         self.camera = camera
         self.revision = 0
+        self._bounds, self._bounds_revision = (np.zeros(3), np.zeros(3)), -1
         self._join_tables()
         self._slots = np.zeros(0, layout.INSTANCE)
         self._used = 0
@@ -155,10 +156,12 @@ class Scene:
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the world box (minimum, maximum) of all instances, float64 (3,); ValueError if there is none."""
-        low, high = self.instance_boxes()
-        if not len(low):
-            raise ValueError("the scene has no instances; add one to give it bounds")
-        return low.min(axis=0), high.max(axis=0)
+        if self._bounds_revision != self.revision:
+            low, high = self.instance_boxes()
+            if not len(low):
+                raise ValueError("the scene has no instances; add one to give it bounds")
+            self._bounds, self._bounds_revision = (low.min(axis=0), high.max(axis=0)), self.revision
+        return self._bounds[0].copy(), self._bounds[1].copy()
 
     def default_camera(self, aspect: float = 16 / 9) -> Camera:
         """Return the camera of the description, or one that frames the whole scene."""

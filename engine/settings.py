@@ -4,8 +4,10 @@ The command line, the viewer and experiment files all read and write these field
 """
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -25,10 +27,41 @@ ViewMode = Literal[
     "raster",
 ]
 
+# Smallest and largest value of every number, of each component where a setting has several.
+RANGES: dict[str, tuple[float, float]] = {
+    "cluster_triangles": (4, 128),  # MAX_CLUSTER_TRIANGLES
+    "cluster_vertices": (12, 255),  # MAX_CLUSTER_VERTICES; four triangles that share no vertex have 12
+    "group_clusters": (8, 32),  # MAX_GROUP_CLUSTERS
+    "reduction": (0.1, 0.9),
+    "least_shrink": (0.0, 0.9),
+    "lattice_fraction": (1e-6, 1.0),
+    "normal_weight": (0.0, 1e6),
+    "uv_weight": (0.0, 1e6),
+    "color_weight": (0.0, 1e6),
+    "error_percentile": (50.0, 100.0),
+    "error_margin": (1.0, 1e3),
+    "error_samples": (1, 1024),
+    "crease_degrees": (0.0, 180.0),
+    "page_bytes": (8192, 131072),  # holds the largest cluster there can be; four times PAGE_WORDS
+    "compression_level": (1, 22),
+    "scale": (1e-12, 1e12),
+    "error_pixels": (0.0, 1e9),
+    "attribute_weight": (0.0, 1e6),
+    "hardware_pixels": (1e-3, 1e6),
+    "queue_items": (1, 1 << 28),
+    "candidate_groups": (1, 1 << 28),
+    "visible_clusters": (1, 1 << 21),  # what a visibility sample can name
+    "large_triangles": (1, 1 << 28),
+    "persistent_workgroups": (0, 65535),  # of one dispatch dimension, on every adapter
+    "background": (0.0, 1e6),
+    "light_direction": (-1e9, 1e9),
+    "exposure": (0.0, 1e6),
+}
+
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """What the builder does; changing a field means building again."""
+    """What the builder does; changing a field means building again. Raises ValueError for a value out of RANGES."""
 
     cluster_triangles: int = 128  # at most MAX_CLUSTER_TRIANGLES
     cluster_vertices: int = 255  # at most MAX_CLUSTER_VERTICES
@@ -48,18 +81,21 @@ class BuildSettings:
     up: Literal["y", "z"] = "y"  # axis of the file that becomes +Y
     scale: float = 1.0  # metres per unit of the file
 
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """What one frame does; every field may change between frames."""
+    """What one frame does; every field may change between frames. Raises ValueError for a value out of RANGES."""
 
     error_pixels: float = 1.0  # tau: largest claimed error on the screen; 0 draws the source clusters
     attribute_weight: float = 1.0  # of attribute errors against geometric ones
     traversal: Traversal = "auto"
     raster: Raster = "auto"
-    occlusion: bool = True
+    occlusion: bool = True  # no effect yet: what is hidden is drawn, too
     view: ViewMode = "shaded"
-    hardware_pixels: float = 64.0  # clusters larger than this on the screen go to the hardware raster
+    hardware_pixels: float = 64.0  # no effect yet: from this size on the screen, clusters are for the hardware raster
     queue_items: int = 1 << 20  # first capacity of the node queue; grows when a frame needs more
     candidate_groups: int = 1 << 18  # likewise
     visible_clusters: int = 1 << 18  # likewise; at most 2^21
@@ -69,6 +105,11 @@ class FrameSettings:
     background: tuple[float, float, float] = (0.05, 0.06, 0.08)  # linear
     light_direction: tuple[float, float, float] = (0.4, 0.8, 0.5)  # towards the light, world space
     exposure: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_ranges(self)
+        if math.hypot(*self.light_direction) < 1e-9:
+            raise ValueError(f"setting light_direction is {self.light_direction}; use a vector that is not zero")
 
 
 Settings = TypeVar("Settings", BuildSettings, FrameSettings)
@@ -97,6 +138,20 @@ def load_settings(kind: type[Settings], path: str | Path) -> Settings:
 def settings_toml(settings: BuildSettings | FrameSettings) -> str:
     """Return the settings as TOML text; `load_settings` reads it back."""
     return "".join(f"{name} = {_toml(value)}\n" for name, value in dataclasses.asdict(settings).items())
+
+
+def _check_ranges(settings: BuildSettings | FrameSettings) -> None:
+    """Raise ValueError that names the first number that is out of its range, not finite or of a wrong kind."""
+    for field in dataclasses.fields(settings):
+        if field.name not in RANGES:
+            continue
+        (low, high), value = RANGES[field.name], getattr(settings, field.name)
+        is_whole = isinstance(field.default, int)
+        kind = Integral if is_whole else Real
+        for item in value if isinstance(field.default, tuple) else (value,):
+            if not isinstance(item, kind) or not low <= item <= high:  # NaN is in no range
+                expected = "a whole number" if is_whole else "a number"
+                raise ValueError(f"setting {field.name} is {value!r}; use {expected} of {low:.10g} to {high:.10g}")
 
 
 def _toml(value: Any) -> str:

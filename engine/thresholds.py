@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 from engine import __version__
-from engine.gpu.device import Device, persistent_verdict
+from engine.gpu.device import Device
 from engine.settings import Traversal
 from engine.user_cache import cache_folder
 
@@ -42,9 +42,23 @@ def thresholds_of(device: Device) -> Thresholds:
 
 def default_thresholds(device: Device) -> Thresholds:
     """Return what is chosen without a measurement."""
-    is_persistent, reason = persistent_verdict(device)
+    is_persistent, reason = _persistent_verdict(device)
     workgroups = SOFTWARE_WORKGROUPS if device.is_software else GPU_WORKGROUPS
     return Thresholds("persistent" if is_persistent else "levels", workgroups, "default", reason)
+
+
+def _persistent_verdict(device: Device) -> tuple[bool, str]:
+    """Return (whether the persistent traversal is the default of an uncalibrated adapter, why).
+
+    Its lanes wait for one another, which no specification promises to work; adapters are named here
+    once the queue was seen to give the right set on them.
+    """
+    if "shader-int64-atomic-all-ops" not in device.features:
+        return False, "the adapter lacks shader-int64-atomic-all-ops"
+    known = ("llvmpipe", "NVIDIA")
+    if any(name in device.adapter_name for name in known):
+        return True, "seen to work on this family of adapters"
+    return False, f"not yet tried on this adapter (tried: {', '.join(known)}); --traversal persistent asks for it"
 
 
 def keep_thresholds(device: Device, thresholds: Thresholds) -> Path:

@@ -1,6 +1,6 @@
 // One arbitrary output variable of the visibility buffer for every pixel, as words for numpy.
 import package::layout::{VisibleCluster, NONE, AOV_DEPTH, AOV_NORMAL, AOV_INSTANCE, AOV_CLUSTER, AOV_TRIANGLE, AOV_LEVEL};
-import package::scene::{views};
+import package::scene::{views, meshes, groups, instances};
 import package::visible::{sample_place, sample_triangle};
 import package::decode::{cluster_level};
 import package::surface::{Surface, reconstruct};
@@ -17,11 +17,16 @@ var<immediate> dispatch: Aov;
 
 const INFINITY_BITS: u32 = 0x7f800000u;
 
+// Scene-wide number of the first cluster of the asset of an instance: that of the asset's first group.
+fn first_cluster(instance: u32) -> u32 {
+    return groups[meshes[instances[instance].mesh].group_base].first_cluster;
+}
+
 fn single_word(surface: Surface) -> u32 {
     switch dispatch.kind {
         case AOV_DEPTH: { return bitcast<u32>(surface.depth); }
         case AOV_INSTANCE: { return surface.instance_index; }
-        case AOV_CLUSTER: { return surface.cluster.index; }
+        case AOV_CLUSTER: { return surface.cluster.index + first_cluster(surface.instance_index); }
         case AOV_TRIANGLE: { return surface.triangle; }
         case AOV_LEVEL: { return cluster_level(surface.cluster); }
         default: { return surface.material; }

@@ -1,11 +1,11 @@
 // Clip a triangle in view space against the near plane and a guard band around the image (Sutherland and
-// Hodgman, "Reentrant Polygon Clipping", 1974). A shared edge is cut at the same point from both of its triangles:
-// the cut is computed from its inner to its outer end, whichever way the triangle runs.
+// Hodgman, "Reentrant Polygon Clipping", 1974). A shared edge is cut at the same point from both of its triangles: both
+// have the corner that lies outside, and the cut is computed from the inner end, whichever way a triangle runs.
 import package::layout::{View};
 import package::transform::{is_orthographic};
+import package::edges::{GUARD_PIXELS};
 
 const MAX_CORNERS: u32 = 8u; // three, and one more for each of five planes
-const GUARD_PIXELS: f32 = 8000.0;
 
 var<private> clipped: array<vec3f, 8>;
 
@@ -14,7 +14,8 @@ fn plane_value(view: View, index: u32, p: vec3f) -> f32 {
     if (index == 0u) {
         return p.z - view.near;
     }
-    let reach = (2.0 * GUARD_PIXELS + vec2f(view.size)) / vec2f(view.size);
+    // A pixel beyond the guard band: a corner that no triangle clips for is never cut off by rounding.
+    let reach = (2.0 * (GUARD_PIXELS + 1.0) + vec2f(view.size)) / vec2f(view.size);
     let limit = select(p.z, 1.0, is_orthographic(view)) * reach;
     switch index {
         case 1u: { return limit.x - p.x * view.scale_x; }

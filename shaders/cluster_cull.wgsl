@@ -1,6 +1,6 @@
 // The members of each candidate group: one lane a cluster. Drawn is what its own group is too coarse to
 // replace and what the group that made it represents well enough.
-import package::layout::{PassState, Cluster, CandidateGroup, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, DISPATCH_FOLD};
+import package::layout::{PassState, Cluster, CandidateGroup, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, MAX_GROUP_CLUSTERS, DISPATCH_FOLD};
 import package::subgroup::{is_first_lane};
 import package::scene::{views, meshes, groups, instances, page_addresses, view_of, instance_of};
 import package::transform::{eye_to_instance};
@@ -13,7 +13,8 @@ import package::decode::{read_cluster, triangle_count};
 @group(1) @binding(2) var<storage, read_write> visible_clusters: array<VisibleCluster>;
 @group(1) @binding(3) var<storage, read_write> raster_arguments: array<atomic<u32>>; // dispatch of rasterize_software
 
-const LANES_PER_GROUP: u32 = 32u; // MAX_GROUP_CLUSTERS
+
+const LANES: u32 = 64u; // one a member: two groups at a time
 
 const TEST_NONE: u32 = 0u;
 const TEST_KEPT: u32 = 1u;
@@ -53,9 +54,9 @@ fn cluster_cull(
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) workgroups: vec3u,
 ) {
-    let groups_per_workgroup = 64u / LANES_PER_GROUP;
+    let groups_per_workgroup = LANES / MAX_GROUP_CLUSTERS;
     let count = min(atomicLoad(&state.candidate_groups), arrayLength(&candidate_groups));
-    let member = lane % LANES_PER_GROUP;
+    let member = lane % MAX_GROUP_CLUSTERS;
     var tested = 0u;
     var outside = 0u;
     var wrong_detail = 0u;
@@ -64,7 +65,7 @@ fn cluster_cull(
     var end = 0u;
     // The same number of turns for both groups of a workgroup: `first` is the first of them.
     for (var first = workgroup.x * groups_per_workgroup; first < count; first += workgroups.x * groups_per_workgroup) {
-        let candidate = first + lane / LANES_PER_GROUP;
+        let candidate = first + lane / MAX_GROUP_CLUSTERS;
         var outcome = TEST_NONE;
         var view_instance = 0u;
         var address = 0u;

@@ -1,6 +1,10 @@
 // Edge functions of a triangle in 1/256-pixel fixed point (Pineda, "A Parallel Algorithm for Polygon
 // Rasterization", 1988), relative to its first pixel so that 32 bits hold them.
 
+// Band around the image in which corners stay as they are; a triangle with a corner beyond it is clipped. All snapped
+// coordinates of an image of up to 16,384 pixels then stay below 2^23.
+const GUARD_PIXELS: f32 = 8000.0;
+
 // Pixels -> snapped 1/256 pixels. Integers up to 2^23 are exact in f32.
 fn snap(p: vec3f) -> vec3f {
     return vec3f(round(p.xy * 256.0), p.z);

@@ -142,6 +142,9 @@ const MAX_VIEWS: u32 = 15u;
 // y * DISPATCH_FOLD + x numbers them; the last row may hold some too many.
 const DISPATCH_FOLD: u32 = 32768u;
 
+// A visibility sample names a place in the list of visible clusters with this many bits.
+const PLACE_BITS: u32 = 21u;
+
 // View.flags
 const VIEW_ORTHOGRAPHIC: u32 = 1u;
 

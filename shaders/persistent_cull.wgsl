@@ -10,7 +10,7 @@ import package::queue::{state, node_queue, node_capacity, reserve_nodes, store_n
 import package::subgroup::{is_first_lane};
 import package::traversal::{visit, VISIT_KEPT, VISIT_OUTSIDE_FRUSTUM, VISIT_WRONG_DETAIL};
 
-override persistent_turns: u32 = 1u << 24u; // turns without progress before a lane gives up
+override persistent_turns: u32 = 1u << 21u; // turns without progress before a lane gives up
 
 @compute @workgroup_size(64)
 fn persistent_cull() {

@@ -9,7 +9,7 @@
 //  levels: the children of level k are the items of level k + 1; `level_counts` counts them, and the start of
 //    a level is the sum of the counts before it. Nobody reads a level before its dispatch begins.
 // Items beyond the capacity are counted and not stored; the host sees the count, grows the queue, and draws again.
-import package::layout::{PassState, DISPATCH_FOLD};
+import package::layout::{PassState, MAX_GROUP_CLUSTERS, DISPATCH_FOLD};
 import package::subgroup::{is_first_lane};
 
 @group(1) @binding(0) var<storage, read_write> state: PassState;
@@ -21,7 +21,7 @@ import package::subgroup::{is_first_lane};
 
 override use_persistent: bool = true;
 
-const GROUPS_PER_WORKGROUP: u32 = 2u; // cluster_cull: 32 lanes a group
+const GROUPS_PER_WORKGROUP: u32 = 64u / MAX_GROUP_CLUSTERS; // of cluster_cull: one lane a member
 const CLUSTER_CULL_WORKGROUPS: u32 = 2048u; // at most; they take several groups each, one after the other
 
 fn node_capacity() -> u32 {

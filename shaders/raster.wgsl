@@ -1,7 +1,7 @@
 // What both software raster passes share: their bindings, the corners of a triangle on the screen, and the sample.
 import package::layout::{View, VisibleCluster, PassState};
 import package::transform::{to_screen};
-import package::edges::{snap};
+import package::edges::{snap, GUARD_PIXELS};
 
 @group(1) @binding(0) var<storage, read> visible_clusters: array<VisibleCluster>;
 @group(1) @binding(1) var<storage, read_write> visibility: array<atomic<u64>>;
@@ -12,7 +12,6 @@ import package::edges::{snap};
 override count_overdraw: bool = false;
 
 const MUST_CLIP: f32 = -1.0; // as depth value: the corner lies before the near plane or outside the guard band
-const GUARD: f32 = 30000.0; // pixels; corners farther out are clipped, so that fixed point holds
 const SLICE_PIXELS: f32 = 64.0; // height of the part of a large triangle that one workgroup draws
 const MAX_SLICES: u32 = 16u;
 
@@ -27,8 +26,9 @@ fn write_sample(view: View, pixel: vec2i, depth: f32, low: u32) {
 // Snapped position of a corner in view space; depth MUST_CLIP where fixed point would not hold it.
 fn project(view: View, p: vec3f) -> vec3f {
     let corner = snap(to_screen(view, p));
-    let is_far_out = !(max(abs(corner.x), abs(corner.y)) <= GUARD * 256.0);
-    return vec3f(corner.xy, select(corner.z, MUST_CLIP, p.z < view.near || is_far_out));
+    let is_inside = all(corner.xy >= vec2f(-256.0 * GUARD_PIXELS))
+        && all(corner.xy <= 256.0 * (vec2f(view.size) + GUARD_PIXELS));
+    return vec3f(corner.xy, select(MUST_CLIP, corner.z, p.z >= view.near && is_inside));
 }
 
 fn needs_clipping(a: vec3f, b: vec3f, c: vec3f) -> bool {

@@ -1,7 +1,7 @@
 // Software rasteriser: one workgroup a cluster. Vertices are decoded once into workgroup memory, then one lane takes
 // one triangle in 1/256-pixel fixed point with the top-left rule. Triangles of more than SMALL_PIXELS, and those
 // that must be clipped, are left to rasterize_large.
-import package::layout::{View, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED, MAX_CLUSTER_VERTICES, DISPATCH_FOLD};
+import package::layout::{View, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED, MAX_CLUSTER_TRIANGLES, MAX_CLUSTER_VERTICES, DISPATCH_FOLD};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view};
 import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, vertex_count, triangle_count, has_flag};
@@ -11,7 +11,7 @@ import package::raster::{visible_clusters, state, large_triangles, write_sample,
 
 @group(1) @binding(5) var<storage, read_write> large_arguments: array<atomic<u32>>; // dispatch of rasterize_large
 
-const LANES: u32 = 128u; // MAX_CLUSTER_TRIANGLES
+const LANES: u32 = MAX_CLUSTER_TRIANGLES;
 const SMALL_PIXELS: i32 = 32; // largest width and height of what a lane draws alone
 
 var<workgroup> corners: array<vec3f, MAX_CLUSTER_VERTICES>; // snapped x, y in 1/256 pixel (exact in f32), depth value
@@ -40,7 +40,7 @@ fn leave(name: u32, slices: u32) {
     atomicMax(&large_arguments[1], (stored + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);
 }
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(MAX_CLUSTER_TRIANGLES)
 fn rasterize_software(
     @builtin(local_invocation_index) lane: u32,
     @builtin(workgroup_id) workgroup: vec3u,

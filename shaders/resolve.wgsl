@@ -1,5 +1,5 @@
 // The image of the visibility buffer: shaded, or one of the debug views. 8-bit sRGB, one word a pixel.
-import package::layout::{VisibleCluster, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_RASTER};
+import package::layout::{MAX_CLUSTER_TRIANGLES, VisibleCluster, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_RASTER};
 import package::scene::{views, meshes, materials, instances};
 import package::visible::{sample_place, sample_triangle, tie_hash};
 import package::decode::{cluster_level};
@@ -37,11 +37,11 @@ fn shown(surface: Surface, pixel_index: u32) -> vec3f {
     // A little light keeps the shape readable under flat colours.
     let shape = 0.45 + 0.55 * max(dot(surface.normal, resolve_parameters[0].light_direction), 0.0);
     switch show {
-        case SHOW_NORMALS: { return pow(0.5 + 0.5 * surface.normal, vec3f(2.2)); }
+        case SHOW_NORMALS: { return pow(max(0.5 + 0.5 * surface.normal, vec3f(0.0)), vec3f(2.2)); }
         case SHOW_CLUSTERS: { return shape * hash_color(tie_hash(instance, cluster.index)); }
         case SHOW_GROUPS: { return shape * hash_color(tie_hash(instance, 0x40000000u + group_base + cluster.group)); }
         case SHOW_LEVELS: { return shape * ramp_color(f32(cluster_level(cluster)) / 14.0); }
-        case SHOW_TRIANGLES: { return shape * hash_color(tie_hash(cluster.index * 128u + surface.triangle, instance)); }
+        case SHOW_TRIANGLES: { return shape * hash_color(tie_hash(cluster.index * MAX_CLUSTER_TRIANGLES + surface.triangle, instance)); }
         case SHOW_INSTANCES: { return shape * hash_color(tie_hash(instance, 7u)); }
         case SHOW_MATERIALS: { return shape * hash_color(tie_hash(surface.material, 11u)); }
         case SHOW_DEPTH: { return vec3f(1.0 / (1.0 + pow(surface.depth / resolve_parameters[0].depth_scale, 5.0))); }

@@ -68,3 +68,10 @@ def test_scripts_exist():
 def test_links_and_pictures_exist():
     for target in re.findall(r"!?\[[^\]]*\]\(([^)#]+)\)", README):
         assert target.startswith("https://") or (ROOT / target).exists(), target
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert len(pictures) >= 2 and all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_no_placeholder_is_left():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert not re.findall(r"@[A-Z]\w*", page.read_text(encoding="utf-8")), page.name

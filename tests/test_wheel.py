@@ -1,6 +1,7 @@
 """The wheel works outside the clone."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,9 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent
 def installed(tmp_path_factory) -> Path:
     """A folder with the unpacked wheel, as an installation would leave it in site-packages."""
     pytest.importorskip("hatchling")
-    folder = tmp_path_factory.mktemp("wheel")
+    folder, clone = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("clone")
+    for part in ("engine", "shaders", "assets"):
+        shutil.copytree(ROOT / part, clone / part, ignore=shutil.ignore_patterns("__pycache__", "*.mlith"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, clone)
+    (clone / "assets" / "scenes" / "built.mlith").write_bytes(b"built beside its scene")
     code = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, check=True, capture_output=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code, folder], cwd=clone, check=True, capture_output=True, timeout=120)
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "site")
@@ -37,10 +43,10 @@ def test_wheel_holds_what_is_needed_and_no_more(installed):
     files = {str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file()}
     for part in ("shaders", "assets"):
         for path in (ROOT / part).rglob("*"):
-            if path.is_file():
+            if path.is_file() and path.suffix != ".mlith":
                 assert f"engine/{part}/{path.relative_to(ROOT / part)}" in files
     assert {name.split("/")[0] for name in files} == {"engine", "microlith-0.1.0.dist-info"}
-    assert not [name for name in files if name.endswith((".pyc", ".nbi", ".nbc"))]
+    assert not [name for name in files if name.endswith((".pyc", ".nbi", ".nbc", ".mlith"))]
     entry = (installed / "microlith-0.1.0.dist-info" / "entry_points.txt").read_text()
     assert "microlith = engine.__main__:main" in entry
 

@@ -54,6 +54,8 @@ def build(
             _build_meshes(building, scene)
         if not building.rows:
             raise ValueError(f"{paths[0]}: no triangle with an area is left to build ({building.skipped[0]})")
+        for reason in building.skipped:
+            LOGGER.warning("%s; it is left out", reason)
         with building.timed("write"):
             size = _finish(building, scene, [path.name for path in paths])
         return _report(building, scene, size)
@@ -102,7 +104,6 @@ def _build_meshes(building: _Building, scene: SourceScene) -> None:
             with building.timed("weld"):
                 welded = weld(source, building.step, origin, building.settings, two_sided)
         except ValueError as error:
-            LOGGER.warning("%s; it is left out", error)
             building.skipped.append(str(error))
             continue
         finally:

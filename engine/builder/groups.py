@@ -12,8 +12,10 @@ import heapq
 import numpy as np
 from numba import njit
 
+from engine import layout
+
 LEAST_CLUSTERS = 8  # of a group, where the mesh has that many
-MOST_CLUSTERS = 32
+MOST_CLUSTERS = int(layout.CONSTANTS["MAX_GROUP_CLUSTERS"])
 _MOST_USERS = 24  # of one position that are all linked with each other; beyond, neighbours in the list only
 _REFINEMENTS = 8
 

@@ -98,8 +98,6 @@ def _orient(scene: SourceScene, settings: BuildSettings) -> SourceScene:
     """Turn the up axis to +Y and scale to metres: positions p become A p, instances M become A M inverse(A)."""
     if settings.up == "y" and settings.scale == 1.0:
         return scene
-    if not (np.isfinite(settings.scale) and settings.scale > 0.0):
-        raise ValueError(f"setting scale is {settings.scale}; it must be positive and finite")
     rotation = _UPRIGHT[settings.up]
     for mesh in scene.meshes:
         mesh.positions = np.ascontiguousarray(mesh.positions @ (settings.scale * rotation).T)

@@ -17,13 +17,11 @@ from engine.builder.page_plan import Groups, Plan, plan_pages, split_large_group
 from engine.settings import BuildSettings
 
 HEADER_WORDS, RECORD_WORDS = kernels.HEADER_WORDS, kernels.RECORD_WORDS
-PAGE_WORDS = int(layout.CONSTANTS["PAGE_WORDS"])
 ROOT_PAGE_WORDS = int(layout.CONSTANTS["ROOT_PAGE_WORDS"])
 MAX_TRIANGLES = int(layout.CONSTANTS["MAX_CLUSTER_TRIANGLES"])
 STREAMS = ("headers", "records", "ranges", "triangles", "positions", "normals", "uvs", "colors")
 
 _MAX_RANGES = 127  # seven bits of Cluster.bits
-_LEAST_PAGE_WORDS = 2048  # holds the largest cluster there can be
 _UV_STEP = 2.0**-14  # an eighth of a texel of a 4096-pixel texture at worst
 _UV_LIMIT = 2.0**23  # quanta from 0, so that sums are exact float32
 
@@ -85,12 +83,10 @@ def encode_mesh(
     """Return the tables and pages of one mesh.
 
     hierarchy: a `hierarchy.Hierarchy` with at least one triangle. step: lattice step, a power of two; origin: (3,)
-    float64. material_flags: (j,) uint32, MATERIAL_* of each material of the asset. Raises ValueError where clusters,
-    groups or `settings.page_bytes` break a limit of layout.wgsl.
+    float64. material_flags: (j,) uint32, MATERIAL_* of each material of the asset. Raises ValueError where clusters
+    or groups break a limit of layout.wgsl.
     """
     limit = settings.page_bytes // 4
-    if not _LEAST_PAGE_WORDS <= limit <= PAGE_WORDS:
-        raise ValueError(f"page_bytes is {settings.page_bytes}; use {4 * _LEAST_PAGE_WORDS} to {4 * PAGE_WORDS}")
     clusters = _measure(hierarchy, material_flags, bases)
     root_limit = min(limit, ROOT_PAGE_WORDS)
     groups = split_large_groups(hierarchy, clusters.words, limit, root_limit)

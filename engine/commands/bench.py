@@ -85,15 +85,21 @@ def _measure(renderer: Any, scene: Any, cameras: list[Any], settings: Any, exper
     for i in range(warm_up):
         renderer.render(scene, cameras[(i - warm_up) % len(cameras)], settings, size=size)
     for number, camera in enumerate(cameras):
-        begin = time.perf_counter()
-        renderer.submit(scene, camera, settings, size)
-        [(_, frame)] = renderer.collect(wait=True)
-        wall_ms = (time.perf_counter() - begin) * 1e3
-        if not frame.is_complete:  # the queues were too small: grow them, and report the frame that is complete
-            frame = renderer.render(scene, camera, settings, size=size).statistics
+        frame, wall_ms = _timed_frame(renderer, scene, camera, settings, size)
+        if not frame.is_complete:  # the queues were too small: let them grow, and measure again
+            renderer.render(scene, camera, settings, size=size)
+            frame, wall_ms = _timed_frame(renderer, scene, camera, settings, size)
         values = frame.to_dict()
         passes_ms = values.pop("passes_ms", {})
         yield {"kind": "frame", "frame": number, "wall_ms": wall_ms, "passes_ms": passes_ms, "statistics": values}
+
+
+def _timed_frame(renderer: Any, scene: Any, camera: Any, settings: Any, size: tuple) -> tuple[Any, float]:
+    """Return the statistics of one frame and the wall milliseconds until they were there."""
+    begin = time.perf_counter()
+    renderer.submit(scene, camera, settings, size)
+    [(_, frame)] = renderer.collect(wait=True)
+    return frame, (time.perf_counter() - begin) * 1e3
 
 
 class _Nowhere:
@@ -128,6 +134,8 @@ def _table(manifest: dict[str, Any], frames: list[dict[str, Any]]) -> str:
     for label, values in rows.items():
         low, high = _quantile(values, 0.05), _quantile(values, 0.95)
         lines.append(f"{label:<{width}}  {statistics.median(values):>9.3f}  {low:>9.3f}  {high:>9.3f}")
+    if incomplete := sum(not frame["statistics"]["is_complete"] for frame in frames):
+        lines.append(f"{incomplete} frames are incomplete: the queues cannot grow further; raise --error-pixels")
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine import layout
 from engine.commands.frames import to_json
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def levels(clusters: np.ndarray, groups: np.ndarray) -> list[dict[str, Any]]:
         count = int((level == number).sum())
         drawn = int(triangles[level == number].sum())
         mine = groups[group_level == number]
-        made = mine["geometric_error"][mine["geometric_error"] < 1e29]  # without root groups
+        made = mine["geometric_error"][mine["geometric_error"] < np.float32(layout.CONSTANTS["ROOT_ERROR"])]
         result.append(
             {
                 "level": number,

@@ -1,21 +1,10 @@
 """Test the members of the candidate groups; what remains is drawn."""
 
-from engine.frame.context import Context
-from engine.gpu.shader import Kernel
-
-NAME = "cluster_cull"
+from engine.frame.context import IndirectPass
 
 
-class ClusterCull:
-    """Pass cluster_cull: one indirect dispatch, sized by those that pushed the groups."""
+class ClusterCull(IndirectPass):
+    """Pass cluster_cull: sized by those that pushed the groups."""
 
-    def __init__(self, context: Context):
-        self._kernel = Kernel(context.device, NAME, context.constants, context.runtime_checks)
-        self._group = self._kernel.bind(1, context.queues.resources)
-
-    def encode(self, context: Context) -> None:
-        with context.compute_pass(f"main/{NAME}") as compute:
-            compute.set_pipeline(self._kernel.pipeline)
-            compute.set_bind_group(0, context.scene_buffers.bind_group(self._kernel))
-            compute.set_bind_group(1, self._group)
-            compute.dispatch_workgroups_indirect(context.queues.resources["cluster_arguments"], 0)
+    NAME = "cluster_cull"
+    ARGUMENTS = "cluster_arguments"

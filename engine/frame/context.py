@@ -11,6 +11,7 @@ from engine.frame.queues import Queues
 from engine.frame.scene_buffers import SceneBuffers
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
+from engine.gpu.shader import Kernel
 from engine.gpu.timing import PassTimer
 
 FOLD = layout.CONSTANTS["DISPATCH_FOLD"]
@@ -55,3 +56,25 @@ def fold(workgroups: int) -> tuple[int, int, int]:
     if workgroups <= FOLD:
         return workgroups, 1, 1
     return FOLD, -(-workgroups // FOLD), 1
+
+
+class IndirectPass:
+    """A pass of one compute dispatch whose size the passes before it counted on the GPU.
+
+    A subclass gives `NAME` (shader and timing label) and `ARGUMENTS` (the buffer of its dispatch).
+    """
+
+    NAME: str
+    ARGUMENTS: str
+
+    def __init__(self, context: Context):
+        self._kernel = Kernel(context.device, self.NAME, context.constants, context.runtime_checks)
+        self._group = self._kernel.bind(1, {**context.queues.resources, **context.view.resources})
+
+    def encode(self, context: Context) -> None:
+        """Record the pass."""
+        with context.compute_pass(f"main/{self.NAME}") as compute:
+            compute.set_pipeline(self._kernel.pipeline)
+            compute.set_bind_group(0, context.scene_buffers.bind_group(self._kernel))
+            compute.set_bind_group(1, self._group)
+            compute.dispatch_workgroups_indirect(context.queues.resources[self.ARGUMENTS], 0)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from engine.frame.context import Context
-from engine.frame.queues import MAX_LEVELS
 from engine.gpu.shader import Kernel
 
 NAME = "levels_cull"
@@ -17,11 +16,10 @@ class LevelsCull:
         self._groups = [self._kernel.bind(1, context.queues.for_level(level)) for level in (0, 1)]
 
     def encode(self, context: Context) -> None:
-        depth = min(context.scene_buffers.depth, MAX_LEVELS)
         with context.compute_pass(f"main/{NAME}") as compute:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, context.scene_buffers.bind_group(self._kernel))
-            for level in range(depth):
+            for level in range(context.scene_buffers.depth):
                 compute.set_bind_group(1, self._groups[(level + 1) % 2])
                 immediates = np.array([level], np.uint32)
                 compute.set_immediates(0, immediates, 0, immediates.nbytes)

@@ -8,9 +8,11 @@ import wgpu
 from engine import layout
 from engine.gpu.buffers import INDIRECT, create_buffer, upload
 from engine.gpu.device import Device
+from engine.settings import FrameSettings
 
 MAX_LEVELS = 32  # depth of a BVH; an 8-ary tree over 2^32 groups has 11
-MAX_VISIBLE_CLUSTERS = 1 << 21  # what a visibility sample can name
+MAX_VISIBLE_CLUSTERS = 1 << layout.CONSTANTS["PLACE_BITS"]  # what a visibility sample can name
+_WHOLE = 4  # items: every buffer is then as long as its shader takes it to be
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,20 @@ class Capacities:
     clusters: int
     large_triangles: int
 
+    @classmethod
+    def of(cls, settings: FrameSettings) -> "Capacities":
+        """Return the first capacities that the settings ask for."""
+
+        def whole(items: int) -> int:
+            return -(-items // _WHOLE) * _WHOLE
+
+        return cls(
+            nodes=whole(settings.queue_items),
+            groups=whole(settings.candidate_groups),
+            clusters=min(whole(settings.visible_clusters), MAX_VISIBLE_CLUSTERS),
+            large_triangles=whole(settings.large_triangles),
+        )
+
     def grown_for(
         self, nodes: int, groups: int, clusters: int, large_triangles: int, binding_bytes: int
     ) -> "Capacities":
@@ -32,7 +48,7 @@ class Capacities:
                 return capacity
             return min(max(1 << (requested * 5 // 4 - 1).bit_length(), capacity), limit)
 
-        items = binding_bytes // layout.WORK_ITEM.itemsize
+        items = binding_bytes // (layout.WORK_ITEM.itemsize * _WHOLE) * _WHOLE
         return replace(
             self,
             nodes=grow(self.nodes, nodes, items),
@@ -69,7 +85,7 @@ class Queues:
         return sum(buffer.size for buffer in self.resources.values())
 
     def empty_nodes(self) -> None:
-        """Mark every slot of the node queue empty. Readers empty what they take, so only a broken frame needs it."""
+        """Mark every slot of the node queue empty. Readers empty what they take, so only an aborted frame needs it."""
         upload(self._device, self.resources["node_queue"], np.full(2 * self.capacities.nodes, layout.NONE, np.uint32))
 
     def for_level(self, level: int) -> dict[str, wgpu.GPUBuffer]:

@@ -6,6 +6,7 @@ import numpy as np
 import wgpu
 
 from engine import layout
+from engine.frame.queues import MAX_LEVELS
 from engine.gpu.buffers import UNIFORM, CapacityError, buffer_from, create_buffer, upload
 from engine.gpu.device import Device
 from engine.gpu.shader import Kernel
@@ -34,6 +35,10 @@ class SceneBuffers:
             "views": create_buffer(device, "views", layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"], UNIFORM),
         }
         self.depth = _depth(scene.nodes, scene.meshes["root_node"])
+        if self.depth > MAX_LEVELS:
+            raise ValueError(
+                f"a hierarchy of the scene is {self.depth} levels deep, at most {MAX_LEVELS}; build it again"
+            )
         self._upload_pages(progress)
         self.update_instances()
 

@@ -11,8 +11,6 @@ class ViewResources:
 
     def __init__(self, device: Device, size: tuple[int, int], count_overdraw: bool):
         width, height = size
-        if not (1 <= width <= 16384 and 1 <= height <= 16384):
-            raise ValueError(f"image size {width}x{height}; each side must lie between 1 and 16384 pixels")
         pixels = width * height
         self.size = size
         self.count_overdraw = count_overdraw

@@ -18,11 +18,12 @@ class CapacityError(RuntimeError):
 def create_buffer(device: Device, label: str, size_bytes: int, usage: int = STORAGE) -> wgpu.GPUBuffer:
     """Return a zeroed buffer of at least 16 bytes; raise CapacityError beyond the adapter's limits."""
     limit = min(device.limits["max-storage-buffer-binding-size"], device.limits["max-buffer-size"])
+    size_bytes = max(16, -(-size_bytes // 16) * 16)
     if size_bytes > limit:
         raise CapacityError(
             f"{label} needs {size_bytes / 2**20:.0f} MiB, {device.adapter_name} binds {limit / 2**20:.0f} MiB at most"
         )
-    return device.wgpu_device.create_buffer(label=label, size=max(16, -(-size_bytes // 16) * 16), usage=usage)
+    return device.wgpu_device.create_buffer(label=label, size=size_bytes, usage=usage)
 
 
 def upload(device: Device, buffer: wgpu.GPUBuffer, data: np.ndarray, offset_bytes: int = 0) -> None:

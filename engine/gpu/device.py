@@ -20,6 +20,10 @@ OPTIONAL_FEATURES = {
 }
 
 
+# Where the engine's tests ran; the second is Mesa's software driver, which any machine can install.
+TESTED_ADAPTERS = ("NVIDIA H200", "llvmpipe")
+
+
 class DeviceError(RuntimeError):
     """No adapter can run the engine; the text says why and what could."""
 
@@ -69,20 +73,6 @@ class Device:
         }
 
 
-def persistent_verdict(device: Device) -> tuple[bool, str]:
-    """Return (whether the persistent traversal is the default of an uncalibrated adapter, why).
-
-    Its lanes wait for one another, which no specification promises to work; adapters are named here
-    once the queue was seen to give the right set on them.
-    """
-    if "shader-int64-atomic-all-ops" not in device.features:
-        return False, "the adapter lacks shader-int64-atomic-all-ops"
-    known = ("llvmpipe", "NVIDIA")
-    if any(name in device.adapter_name for name in known):
-        return True, "seen to work on this family of adapters"
-    return False, f"not yet tried on this adapter (tried: {', '.join(known)}); --traversal persistent asks for it"
-
-
 _instance_flags: bool | None = None
 
 
@@ -111,17 +101,19 @@ def open_device(adapter: str | None = None, indirect_validation: bool = False) -
     if not chosen:
         names = "; ".join(one.summary for one in adapters)
         raise DeviceError(f"no adapter matches {adapter!r}; there are: {names}")
-    able = [one for one in chosen if all(feature in one.features for feature in REQUIRED_FEATURES)]
+    able = [one for one in chosen if not _missing(one)]
     if not able:
-        missing = [feature for feature in REQUIRED_FEATURES if feature not in chosen[0].features]
-        others = "; ".join(o.summary for o in adapters if all(f in o.features for f in REQUIRED_FEATURES))
-        raise DeviceError(
-            f"{chosen[0].summary} lacks {', '.join(missing)}; "
-            + (f"choose one that has them: {others}" if others else "no adapter here has them")
-        )
+        lacks = "; ".join(f"{one.summary} lacks {', '.join(_missing(one))}" for one in chosen)
+        others = "; ".join(one.summary for one in adapters if not _missing(one))
+        advice = f"choose one that has all: {others}" if others else "no adapter here has all"
+        raise DeviceError(f"{lacks}; {advice} (tested: {', '.join(TESTED_ADAPTERS)})")
     ranks = {"DiscreteGPU": 0, "IntegratedGPU": 1, "VirtualGPU": 2, "CPU": 3}
     best = min(able, key=lambda one: ranks.get(one.info["adapter_type"], 4))
     features = frozenset((*REQUIRED_FEATURES, *(name for name in OPTIONAL_FEATURES if name in best.features)))
     device = best.request_device_sync(label="microlith", required_features=sorted(features))
     log.info("adapter: %s", best.summary)
     return Device(device, best, features, dict(device.limits), bool(_instance_flags))
+
+
+def _missing(adapter: wgpu.GPUAdapter) -> list[str]:
+    return [feature for feature in REQUIRED_FEATURES if feature not in adapter.features]

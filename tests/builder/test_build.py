@@ -122,13 +122,22 @@ def test_several_files_keep_their_places(folder, tmp_path):
     assert report["levels"][0]["triangles"] >= 8 * 4**5
 
 
-def test_a_mesh_without_area_is_left_out_with_a_note(folder, tmp_path):
+def test_a_mesh_without_area_is_left_out_with_a_note(folder, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
     report = build([folder / "flat.obj", folder / "small.obj"], tmp_path / "a.mlith")
     asset = open_asset(tmp_path / "a.mlith")
     assert len(asset.meshes) == 1
     assert asset.instances["mesh"].tolist() == [0]
     assert len(report["skipped"]) == 1
     assert asset.metadata["skipped"] == report["skipped"]
+    assert [record.message for record in caplog.records] == [f"{report['skipped'][0]}; it is left out"]
+
+
+def test_a_mesh_is_not_left_out_twice(folder, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
+    with pytest.raises(ValueError, match="no triangle with an area is left"):
+        build([folder / "flat.obj"], tmp_path / "a.mlith")
+    assert not caplog.records  # the error says it
 
 
 @pytest.mark.parametrize(

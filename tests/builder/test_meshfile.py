@@ -129,8 +129,6 @@ def test_up_axis_and_scale(tmp_path):
     turn = 0.5 * np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]])
     assert np.allclose(_placed(turned), _placed(plain) @ turn.T)
     assert turned.meshes[0].positions[2].tolist() == [0, 1, 0]
-    with pytest.raises(ValueError, match="scale"):
-        read_mesh_file(path, BuildSettings(scale=0.0))
 
 
 def _placed(scene) -> np.ndarray:

@@ -10,7 +10,7 @@ from engine import layout
 from engine.asset_pages import check_page, decode_cluster, decode_normals, page_clusters, page_dependencies, page_header
 from engine.asset_storage import compress_page, decompress_page
 from engine.builder.page_kernels import octahedral
-from engine.builder.pages import PAGE_WORDS, ROOT_PAGE_WORDS, STREAMS, Bases, EncodedMesh, encode_mesh
+from engine.builder.pages import ROOT_PAGE_WORDS, STREAMS, Bases, EncodedMesh, encode_mesh
 from engine.settings import BuildSettings
 from tests.builder.sample_hierarchy import ROOT_ERROR, STEP, sample_hierarchy
 
@@ -265,9 +265,6 @@ def test_refuses_what_breaks_a_limit():
     hierarchy = sample_hierarchy(4, soup=True)
     with pytest.raises(ValueError, match="more than 255 vertices"):
         encode_mesh(hierarchy, STEP, np.zeros(3), FLAGS, BuildSettings())
-    for page_bytes in (100, 1 << 20):
-        with pytest.raises(ValueError, match="page_bytes"):
-            encoded(BuildSettings(page_bytes=page_bytes))
     hierarchy = sample_hierarchy(4)
     hierarchy.cluster_first_face = np.delete(hierarchy.cluster_first_face, 1)
     with pytest.raises(ValueError, match="1 to 128 triangles"):

@@ -129,7 +129,7 @@ def test_a_queue_that_stands_still_is_reported_and_drawn_with_levels(device, sam
         "    if (slot < node_capacity() && (slot % 5u != 4u || !use_persistent)) {\n"
         "        atomicStore(&node_queue[2u * slot], view_instance);",
     )
-    change_shader(monkeypatch, device, tmp_path, "persistent_cull", "1u << 24u", "1u << 10u")
+    change_shader(monkeypatch, device, tmp_path, "persistent_cull", "1u << 21u", "1u << 10u")
     scene = load_scene(sample_asset("terrain", 20000))
     frame = Renderer(device).render(scene, scene.default_camera(), FrameSettings(traversal="persistent"), (64, 64))
     assert frame.statistics.traversal == "levels"
