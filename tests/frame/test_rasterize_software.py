@@ -156,6 +156,19 @@ def test_a_screen_filling_triangle_covers_every_pixel(tmp_path, renderer):
     assert (counts == 1).all()
 
 
+def test_a_fan_that_reaches_far_beyond_the_guard_band_has_no_seam(tmp_path, renderer):
+    # at 100 pixels a unit the corners lie 50,000, 20,000 and 9,000 pixels from the middle, some clipped, some not
+    reach = np.array([500.0, 200.0, 90.0, 500.0, 85.0, 200.0, 79.0, 500.0, 90.0])
+    angle = 2.0 * np.pi * np.arange(len(reach)) / len(reach) + 0.1
+    rim = np.stack([reach * np.cos(angle), reach * np.sin(angle), np.zeros(len(reach))], axis=1)
+    positions = np.concatenate([[[0.013, 0.021, 0.0]], rim])
+    number = np.arange(len(reach))
+    faces = np.stack([np.zeros(len(reach), int), 1 + number, 1 + (number + 1) % len(reach)], axis=1)
+    scene = triangle_scene(tmp_path, positions, faces, step=2.0**-12)
+    counts = overdraw_counts(renderer, scene, orthographic(height=2.0, z=4.0), (260, 200))
+    assert (counts == 1).all(), np.unique(counts, return_counts=True)
+
+
 def test_a_floor_that_crosses_the_near_plane_has_no_gap(tmp_path, renderer):
     positions, faces = grid(10, 10, -3.0, 3.0)
     floor = positions[:, [0, 2, 1]] * [1.0, 1.0, -1.0]  # y up

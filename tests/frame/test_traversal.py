@@ -90,7 +90,7 @@ def test_an_overflow_grows_the_queues_and_loses_nothing(device, sample_asset, tr
     renderer = Renderer(device)
     whole = renderer.render(scene, camera, FrameSettings(traversal=traversal), (320, 180))
     assert whole.statistics.notes == []
-    tiny = FrameSettings(traversal=traversal, queue_items=8, candidate_groups=4, visible_clusters=4)
+    tiny = FrameSettings(traversal=traversal, queue_items=9, candidate_groups=3, visible_clusters=5, large_triangles=1)
     starved = Renderer(device)
     frame = starved.render(scene, camera, tiny, (320, 180))
     assert any("grown" in note for note in frame.statistics.notes)
@@ -101,6 +101,64 @@ def test_an_overflow_grows_the_queues_and_loses_nothing(device, sample_asset, tr
     np.testing.assert_array_equal(
         starved.read_visibility() >> np.uint64(32), renderer.read_visibility() >> np.uint64(32)
     )
+
+
+@pytest.mark.parametrize("queue_items", [1, 9, 50, 51, 52, 53])
+def test_any_capacity_is_safe(device, sample_asset, queue_items):
+    from engine.renderer import Renderer
+
+    scene = load_scene(sample_asset("terrain", 20000))
+    renderer = Renderer(device)
+    settings = FrameSettings(queue_items=queue_items, traversal="persistent")
+    statistics = renderer.render(scene, scene.default_camera(), settings, (64, 64)).statistics
+    assert statistics.traversal == "persistent"
+    assert not any("stood still" in note for note in statistics.notes)
+    view = view_record(scene.default_camera(), (64, 64), settings)
+    assert_same_set(scene, view, renderer.read_visible_clusters(), reference.tables_of(scene))
+
+
+def test_when_queues_cannot_grow_tau_is_raised_and_said(device, sample_asset, monkeypatch):
+    from engine.frame import queues
+    from engine.renderer import Renderer
+
+    scene = crowd(sample_asset("terrain", 20000), 40, seed=3)
+    monkeypatch.setattr(queues, "MAX_VISIBLE_CLUSTERS", 64)
+    frame = Renderer(device).render(scene, scene.default_camera(), FrameSettings(error_pixels=0.1), (320, 180))
+    assert frame.statistics.is_complete
+    assert frame.statistics.error_pixels > 0.1
+    assert any("error raised" in note for note in frame.statistics.notes)
+    assert 0 < frame.statistics.queues["clusters"].requested <= 64
+
+
+@pytest.mark.parametrize("traversal", ["persistent", "levels"])
+def test_freed_slots_and_a_grown_table(renderer, sample_asset, traversal):
+    scene = crowd(sample_asset("terrain", 20000), 40, seed=3)
+    settings, size = FrameSettings(traversal=traversal), (160, 90)
+    camera = scene.default_camera()
+    renderer.render(scene, camera, settings, size)
+    scene.remove_instances(np.arange(3, 23))
+    more = np.tile(np.eye(4)[:3], (60, 1, 1))
+    more[:, :, 3] = np.random.default_rng(8).uniform(-15.0, 15.0, (60, 3))
+    for change in (lambda: None, lambda: scene.add_asset(0, more), lambda: scene.remove_instances(np.array([0, 50]))):
+        change()
+        renderer.render(scene, camera, settings, size)
+        drawn = renderer.read_visible_clusters()
+        assert_same_set(scene, view_record(camera, size, settings), drawn, reference.tables_of(scene))
+        assert set(drawn[:, 0]) <= set(scene.live_slots)
+
+
+def test_the_cluster_aov_is_scene_wide(renderer, sample_asset):
+    from engine.asset import open_asset
+
+    assets = [open_asset(sample_asset("sphere", 5000)), open_asset(sample_asset("terrain", 20000))]
+    scene = Scene(assets)
+    for number in range(2):
+        scene.add_asset(number, np.eye(4)[None, :3])
+    frame = renderer.render(scene, scene.default_camera(), None, (160, 90), aovs=("cluster", "instance"))
+    hit = frame.aovs["instance"] != 0xFFFFFFFF
+    shown = set(zip(frame.aovs["instance"][hit].tolist(), frame.aovs["cluster"][hit].tolist(), strict=True))
+    assert len({instance for instance, _ in shown}) == 2
+    assert shown <= set(map(tuple, renderer.read_visible_clusters().tolist()))
 
 
 def test_an_incomplete_frame_says_so(device, sample_asset):
@@ -136,6 +194,32 @@ def test_a_queue_that_stands_still_is_reported_and_drawn_with_levels(device, sam
     assert any("stood still" in note for note in frame.statistics.notes)
     view = view_record(scene.default_camera(), (64, 64), FrameSettings())
     assert frame.statistics.clusters["software"] == len(reference.visible_set(reference.tables_of(scene), view).pairs)
+
+
+def test_an_aborted_frame_does_not_mislead_the_next(device, sample_asset, monkeypatch, tmp_path):
+    from engine.renderer import Renderer
+
+    scene = load_scene(sample_asset("terrain", 20000))
+    camera, settings = scene.default_camera(), FrameSettings(traversal="persistent")
+    renderer = Renderer(device)
+    with monkeypatch.context() as patch:
+        forget = "if (slot < node_capacity() && slot % 5u != 4u) {\n        atomicStore(&node_queue[2u * slot], view"
+        plain = "if (slot < node_capacity()) {\n        atomicStore(&node_queue[2u * slot], view"
+        change_shader(patch, device, tmp_path, "queue", plain, forget)
+        change_shader(patch, device, tmp_path, "persistent_cull", "1u << 21u", "1u << 10u")
+        for _ in range(2):
+            renderer.submit(scene, camera, settings, (64, 64))
+        broken = [statistics for _, statistics in renderer.collect(wait=True)]
+    assert broken[0].is_aborted
+    assert not any(statistics.is_complete for statistics in broken), "the frame behind it met its leftovers"
+    renderer._key = ()  # the shader is whole again
+    renderer.submit(scene, camera, settings, (64, 64))
+    [(_, statistics)] = renderer.collect(wait=True)
+    assert statistics.is_complete
+    view = view_record(camera, (64, 64), settings)
+    assert_same_set(scene, view, renderer.read_visible_clusters(), reference.tables_of(scene))
+    renderer.submit(scene, camera, FrameSettings(), (64, 64))
+    assert renderer.collect(wait=True)[0][1].traversal == "levels", "auto does not try again what stood still"
 
 
 MUTATIONS = {
