@@ -122,7 +122,8 @@ def test_pages_keep_their_limits_and_name_what_they_need(settings):
         own = mesh.groups[header["first_group"] : header["first_group"] + header["group_count"]]
         has_root = (own["geometric_error"] == ROOT_ERROR).any()
         assert header["flags"] == (layout.CONSTANTS["PAGE_ROOT"] if has_root else 0)
-        assert len(page) <= min(settings.page_bytes // 4, ROOT_PAGE_WORDS if has_root else PAGE_WORDS)
+        limit = settings.page_bytes // 4
+        assert len(page) <= (min(limit, ROOT_PAGE_WORDS) if has_root else limit)
         products = np.isin(clusters["made_by"], np.arange(header["first_group"], header["first_group"] + len(own)))
         assert set(page_of_cluster[products]) - {number} <= set(page_dependencies(page).tolist())
         assert number not in page_dependencies(page)
