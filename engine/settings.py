@@ -83,6 +83,11 @@ class BuildSettings:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
+        if self.reduction + self.least_shrink > 1.0:
+            raise ValueError(
+                f"setting reduction is {self.reduction}, which leaves less to shrink than least_shrink {self.least_shrink};"
+                " their sum must not exceed 1"
+            )
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,10 @@ def plan_pages(
 
 
 def _dependencies(page_of_group: np.ndarray, edges: np.ndarray, groups: Groups, order: np.ndarray) -> np.ndarray:
-    """Return the pairs (page, page it needs), sorted: pages of products, and pages of twins mutually."""
+    """Return the pairs (page, page it needs), sorted: pages of products, and pages of twins mutually.
+
+    Products name the first twin as their maker; the pages of all twins need them.
+    """
     pairs = [page_of_group[edges]]
     twin = np.flatnonzero(groups.twins[order] > 1)
     first_place = {}
@@ -127,6 +130,8 @@ def _dependencies(page_of_group: np.ndarray, edges: np.ndarray, groups: Groups, 
         first_place.setdefault(groups.source[order[place]], place)
     for place in twin:
         first = first_place[groups.source[order[place]]]
+        products = edges[edges[:, 0] == first, 1]
         pairs.append(page_of_group[np.array([[first, place], [place, first]])])
+        pairs.append(page_of_group[np.stack([np.full_like(products, place), products], axis=1)])
     pairs = np.concatenate(pairs)
     return np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
