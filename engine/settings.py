@@ -32,8 +32,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "cluster_triangles": (4, 128),  # MAX_CLUSTER_TRIANGLES
     "cluster_vertices": (12, 255),  # MAX_CLUSTER_VERTICES; four triangles that share no vertex have 12
     "group_clusters": (8, 32),  # MAX_GROUP_CLUSTERS
-    "reduction": (0.1, 0.9),
-    "least_shrink": (0.0, 0.9),
+    "reduction": (0.1, 0.75),  # with least_shrink at most 1: a group could never shrink enough
+    "least_shrink": (0.0, 0.25),
     "lattice_fraction": (1e-6, 1.0),
     "normal_weight": (0.0, 1e6),
     "uv_weight": (0.0, 1e6),
@@ -83,11 +83,6 @@ class BuildSettings:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
-        if self.reduction + self.least_shrink > 1.0:
-            raise ValueError(
-                f"setting reduction is {self.reduction}, which leaves less to shrink than least_shrink {self.least_shrink};"
-                " their sum must not exceed 1"
-            )
 
 
 @dataclass(frozen=True)

@@ -114,9 +114,3 @@ def test_a_file_with_a_number_out_of_range_is_named(tmp_path):
     path.write_text("error_pixels = inf\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"bad\.toml: setting error_pixels is inf; use a number of 0 to"):
         load_settings(FrameSettings, path)
-
-
-def test_a_reduction_that_can_never_be_enough_is_refused():
-    with pytest.raises(ValueError, match="least_shrink"):
-        BuildSettings(reduction=0.9, least_shrink=0.15)
-    assert BuildSettings(reduction=0.85, least_shrink=0.15).reduction == 0.85
