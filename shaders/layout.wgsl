@@ -138,8 +138,7 @@ const INSTANCE_MIRRORED: u32 = 1u; // the determinant of the linear part is nega
 const INSTANCE_BITS: u32 = 28u;
 const MAX_VIEWS: u32 = 15u;
 
-// Workgroups in x before a dispatch grows in y: more than 65,535 in one dimension would silently run none.
-// y * DISPATCH_FOLD + x numbers them; the last row may hold some too many.
+// Workgroups in x before a dispatch grows in y (over 65,535 in one dimension run none); y * DISPATCH_FOLD + x numbers them.
 const DISPATCH_FOLD: u32 = 32768u;
 
 // A visibility sample names a place in the list of visible clusters with this many bits.
