@@ -89,6 +89,7 @@ class Renderer:
     ) -> Frame:
         """Draw one complete frame, with larger queues or the other traversal where the first attempt needs them.
 
+        Statistics of frames that were submitted and not collected are lost.
         Raises ValueError for bad arguments, RuntimeError where the adapter cannot finish the frame.
         """
         settings = settings or FrameSettings()
@@ -96,8 +97,8 @@ class Renderer:
             if name not in AOV_NAMES:
                 raise ValueError(f"unknown AOV {name!r}; one of: {', '.join(AOV_NAMES)}")
         notes: list[str] = []
+        self.collect(wait=True)  # of frames submitted before, only whether they left the queue in order is of interest
         for _ in range(MAX_ATTEMPTS):
-            self._readback.collect(wait=True)
             self.submit(scene, camera, settings, size)
             [(_, statistics)] = self.collect(wait=True)
             if statistics.is_complete:

@@ -10,7 +10,7 @@ from engine.reference import Tables
 
 ROOT_ERROR = layout.CONSTANTS["ROOT_ERROR"]
 LARGEST_AREA_GROWTH = 1.5  # of a cut, against the source
-LARGEST_BORDER_GROWTH = 3.0  # of the open border of one group, when it is simplified; most stay below 1.3
+LARGEST_BORDER_GROWTH = 2.0  # of the open border of one group, when it is simplified; most stay below 1.3
 
 
 @dataclass(frozen=True)

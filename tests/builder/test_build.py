@@ -107,7 +107,7 @@ def test_settings_change_the_asset(folder, tmp_path):
     high = (source["origin"] + source["extent"].astype(np.int64)).max(axis=0) * step + asset.mesh_origins[0]
     lines = (line.split()[1:] for line in (folder / "bumps.obj").read_text().splitlines() if line.startswith("v "))
     assert np.allclose(high, 0.5 * np.array(list(lines), float).max(axis=0), atol=step)
-    assert np.allclose(asset.bounds()[1], high, atol=0.05)
+    assert np.allclose(asset.bounds()[1], high, atol=0.03)
 
 
 def test_several_files_keep_their_places(folder, tmp_path):

@@ -157,13 +157,14 @@ def test_a_screen_filling_triangle_covers_every_pixel(tmp_path, renderer):
 
 
 def test_a_fan_that_reaches_far_beyond_the_guard_band_has_no_seam(tmp_path, renderer):
-    # at 100 pixels a unit the corners lie 50,000, 20,000 and 9,000 pixels from the middle, some clipped, some not
-    reach = np.array([500.0, 200.0, 90.0, 500.0, 85.0, 200.0, 79.0, 500.0, 90.0])
-    angle = 2.0 * np.pi * np.arange(len(reach)) / len(reach) + 0.1
-    rim = np.stack([reach * np.cos(angle), reach * np.sin(angle), np.zeros(len(reach))], axis=1)
-    positions = np.concatenate([[[0.013, 0.021, 0.0]], rim])
-    number = np.arange(len(reach))
-    faces = np.stack([np.zeros(len(reach), int), 1 + number, 1 + (number + 1) % len(reach)], axis=1)
+    # At 100 pixels a unit the apex lies 7,000 pixels to the left, inside the guard band, and the rim 20,000 or 30,000
+    # to the right, beyond it: an edge that only one of its triangles cuts would be a seam across the image.
+    crossing = np.linspace(-1.25, 1.25, 91) + 0.004 * np.sin(np.arange(91) * 2.4)  # y of each edge at x = 0
+    rim = np.where(np.arange(len(crossing)) % 3 == 2, 300.0, 200.0)
+    points = np.stack([rim, crossing * (rim + 70.0) / 70.0, np.zeros(len(rim))], axis=1)
+    positions = np.concatenate([[[-70.0, 0.0, 0.0]], points])
+    number = np.arange(len(rim) - 1)
+    faces = np.stack([np.zeros(len(number), int), 1 + number, 2 + number], axis=1)
     scene = triangle_scene(tmp_path, positions, faces, step=2.0**-12)
     counts = overdraw_counts(renderer, scene, orthographic(height=2.0, z=4.0), (260, 200))
     assert (counts == 1).all(), np.unique(counts, return_counts=True)

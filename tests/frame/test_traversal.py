@@ -196,30 +196,51 @@ def test_a_queue_that_stands_still_is_reported_and_drawn_with_levels(device, sam
     assert frame.statistics.clusters["software"] == len(reference.visible_set(reference.tables_of(scene), view).pairs)
 
 
-def test_an_aborted_frame_does_not_mislead_the_next(device, sample_asset, monkeypatch, tmp_path):
+def left_in_queue(renderer) -> int:
+    """Return how many words of the node queue are not empty."""
+    from engine.gpu.buffers import read_buffer
+
+    buffer = renderer._queues.resources["node_queue"]
+    return int((read_buffer(renderer.device, buffer, np.dtype(np.uint32), buffer.size // 4) != 0xFFFFFFFF).sum())
+
+
+@pytest.mark.parametrize("collected", [True, False])
+def test_an_aborted_frame_does_not_mislead_the_next(device, sample_asset, monkeypatch, tmp_path, collected):
+    """Lanes that give up after one node leave items in the queue, which another camera's frame must not meet."""
     from engine.renderer import Renderer
 
-    scene = load_scene(sample_asset("terrain", 20000))
-    camera, settings = scene.default_camera(), FrameSettings(traversal="persistent")
+    scene = crowd(sample_asset("terrain", 20000), 40, seed=3)
+    first = scene.default_camera()  # sees all, so that its leftovers lie behind what the second pushes at once
+    second = Camera(eye=(0.0, 1.0, 0.0), target=(9.0, 0.0, 4.0), fov_degrees=30.0)
+    settings = FrameSettings(traversal="persistent", persistent_workgroups=1)
     renderer = Renderer(device)
     with monkeypatch.context() as patch:
-        forget = "if (slot < node_capacity() && slot % 5u != 4u) {\n        atomicStore(&node_queue[2u * slot], view"
-        plain = "if (slot < node_capacity()) {\n        atomicStore(&node_queue[2u * slot], view"
-        change_shader(patch, device, tmp_path, "queue", plain, forget)
-        change_shader(patch, device, tmp_path, "persistent_cull", "1u << 21u", "1u << 10u")
+        enough = (
+            "        if (tested > 0u) {\n            atomicStore(&state.aborted, 1u);\n            break;\n        }\n"
+        )
+        take = "        if (ticket >= node_capacity()) {"
+        change_shader(patch, device, tmp_path, "persistent_cull", take, enough + take)
+        change_shader(patch, device, tmp_path, "persistent_cull", "1u << 21u", "1u << 6u")
         for _ in range(2):
-            renderer.submit(scene, camera, settings, (64, 64))
-        broken = [statistics for _, statistics in renderer.collect(wait=True)]
-    assert broken[0].is_aborted
-    assert not any(statistics.is_complete for statistics in broken), "the frame behind it met its leftovers"
+            renderer.submit(scene, first, settings, (64, 64))
+        assert left_in_queue(renderer) > 0
+        if collected:
+            frames = [statistics for _, statistics in renderer.collect(wait=True)]
+            assert frames[0].is_aborted
+            assert not any(statistics.is_complete for statistics in frames), "the second met what the first had left"
+            assert left_in_queue(renderer) == 0
     renderer._key = ()  # the shader is whole again
-    renderer.submit(scene, camera, settings, (64, 64))
-    [(_, statistics)] = renderer.collect(wait=True)
+    statistics = renderer.render(scene, second, settings, (64, 64)).statistics
     assert statistics.is_complete
-    view = view_record(camera, (64, 64), settings)
-    assert_same_set(scene, view, renderer.read_visible_clusters(), reference.tables_of(scene))
-    renderer.submit(scene, camera, FrameSettings(), (64, 64))
-    assert renderer.collect(wait=True)[0][1].traversal == "levels", "auto does not try again what stood still"
+    assert statistics.traversal == "persistent"
+    assert statistics.notes == []
+    assert left_in_queue(renderer) == 0
+    view = view_record(second, (64, 64), settings)
+    expected = assert_same_set(scene, view, renderer.read_visible_clusters(), reference.tables_of(scene))
+    assert expected > 10
+    assert statistics.passes["main"]["nodes"].tested == statistics.queues["nodes"].requested
+    auto = renderer.render(scene, second, FrameSettings(), (64, 64)).statistics
+    assert auto.traversal == "levels", "auto does not try again what stood still"
 
 
 MUTATIONS = {
