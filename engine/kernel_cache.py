@@ -1,40 +1,63 @@
-"""The folder of compiled kernels: one for each state of their sources, so that no kernel runs an old callee.
+"""Where compiled kernels are kept: a folder for each module and each state of what it is compiled from.
 
 numba keys a compiled kernel on the source file of that kernel alone, and callees are compiled into their callers:
-after an edit or an upgrade a caller in another file would run the old code. Here the sources of all kernels, and the
-constants compiled in, name the folder. Importing this module sets numba's folder; modules with kernels import it first.
+after an edit or an upgrade a caller in another file would run the old code. Here the sources of the kernel's module and
+of every module with kernels that it imports, and the constants compiled in, name the folder. So an edit compiles only
+the modules that it touches. Importing this module makes numba use these folders; modules with kernels import it first.
 
 Folders lie in NUMBA_CACHE_DIR, where that is set, or in `microlith/kernels` of the user's cache folder.
 """
 
+import ast
 import atexit
 import contextlib
+import functools
 import hashlib
 import logging
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numba
+from numba.core import caching
 
 from engine import layout
 from engine.user_cache import cache_folder
 
 LOGGER = logging.getLogger("engine")
+PACKAGE = Path(__file__).parent
 _PREFIX = "microlith-"
-_NEWEST = 4  # folders that are never removed
+_NEWEST = 4  # folders of a module that are never removed
 _UNUSED_SECONDS = 2 * 86400.0  # others may be in use by a running process
 
 
-def kernel_sources(package: Path) -> list[Path]:
-    """Return the modules of the package `engine` that hold kernels, and bvh.py, whose constants they use."""
-    modules = sorted((package / "builder").glob("*.py"))
-    return [package / "bvh.py", package / "bvh_kernel.py", *(path for path in modules if b"njit" in path.read_bytes())]
+def kernel_modules(package: Path) -> dict[str, Path]:
+    """Return the modules of the package `engine` that hold kernels, and bvh.py, whose constants they use, by name."""
+    modules = [path for path in sorted((package / "builder").glob("*.py")) if b"njit" in path.read_bytes()]
+    modules += [package / "bvh.py", package / "bvh_kernel.py"]
+    return {".".join(("engine", *path.relative_to(package).with_suffix("").parts)): path for path in modules}
 
 
-def source_key(paths: list[Path]) -> str:
+def compiled_from(module: str, modules: dict[str, Path]) -> list[str]:
+    """Return the module and those of `modules` that it imports, directly or not, in alphabetical order."""
+    found, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for node in ast.walk(ast.parse(modules[name].read_bytes())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+                waiting += [other for other in names if other in modules]
+    return sorted(found)
+
+
+def source_key(paths: Iterable[Path]) -> str:
     """Return 16 hex digits that change with the text of the files, the layout's constants and numba's version."""
     digest = hashlib.sha256(repr((numba.__version__, sorted(layout.CONSTANTS.items()))).encode())
     for path in paths:
@@ -44,36 +67,71 @@ def source_key(paths: list[Path]) -> str:
 
 
 def base_folder() -> Path:
-    """Return where the folders of all states are kept."""
+    """Return where the folders of all modules are kept."""
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     return Path(chosen) if chosen else cache_folder("kernels")
 
 
-def open_folder(base: Path, key: str) -> Path:
-    """Return the folder of this key, made and marked as used; a temporary one where `base` cannot be written."""
-    folder = base / f"{_PREFIX}{key}"
+def writable(base: Path) -> Path:
+    """Return the folder `base`, made if need be; a temporary one where it cannot be written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        os.utime(folder)
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            return base
     except OSError as error:
         folder = Path(tempfile.mkdtemp(prefix="microlith-kernels-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         LOGGER.warning("%s cannot be written (%s): kernels are compiled anew each time", base, error.strerror)
+        return folder
+
+
+def open_folder(base: Path, module: str, key: str) -> Path:
+    """Return the folder of a module in one state, made and marked as used."""
+    folder = base / f"{_PREFIX}{module.removeprefix('engine.')}-{key}"
+    folder.mkdir(exist_ok=True)
+    os.utime(folder)
     return folder
 
 
 def remove_unused(base: Path, now: float) -> None:
-    """Remove the folders of other states, but the newest few and what was used in the days before `now` (seconds)."""
-    used = []
+    """Remove folders, but the newest few of each module and what was used in the days before `now` (seconds)."""
+    used: dict[str, list[tuple[float, Path]]] = {}
     with contextlib.suppress(OSError):
-        used = sorted(((path.stat().st_mtime, path) for path in base.glob(f"{_PREFIX}*")), reverse=True)
-    for last, path in used[_NEWEST:]:
-        if now - last > _UNUSED_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+        for path in base.glob(f"{_PREFIX}*"):
+            used.setdefault(path.name.rpartition("-")[0], []).append((path.stat().st_mtime, path))
+    for folders in used.values():
+        for last, path in sorted(folders, reverse=True)[_NEWEST:]:
+            if now - last > _UNUSED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
-FOLDER = open_folder(base_folder(), source_key(kernel_sources(Path(__file__).parent)))
-remove_unused(FOLDER.parent, time.time())
-numba.config.CACHE_DIR = str(FOLDER)
+@functools.cache
+def module_folder(path: str) -> Path | None:
+    """Return the folder of the module at `path`; None where it is no module with kernels of this package."""
+    modules = kernel_modules(PACKAGE)
+    for name, module_path in modules.items():
+        if module_path.samefile(path):
+            return open_folder(FOLDER, name, source_key(modules[other] for other in compiled_from(name, modules)))
+    return None
+
+
+class KernelLocator(caching.UserProvidedCacheLocator):
+    """Tells numba where the kernels of this package are kept; the folder's name is the state of their sources."""
+
+    def get_cache_path(self) -> str:
+        """Return the folder of the kernel's module."""
+        return str(module_folder(self._py_file))
+
+    def get_source_stamp(self) -> str:
+        """Return the folder's name."""
+        return Path(self.get_cache_path()).name
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> "KernelLocator | None":
+        """Return the locator of a kernel of this package, None for others."""
+        return cls(py_func, py_file) if Path(py_file).is_file() and module_folder(py_file) is not None else None
+
+
+FOLDER = writable(base_folder())
+remove_unused(FOLDER, time.time())
+caching.CacheImpl._locator_classes.insert(0, KernelLocator)

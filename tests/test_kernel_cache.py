@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import pytest
 
 from engine import kernel_cache
@@ -15,31 +14,48 @@ from engine import kernel_cache
 PACKAGE = Path(kernel_cache.__file__).parent
 
 
-def test_another_source_gives_another_folder(tmp_path):
+def keys(package: Path) -> dict[str, str]:
+    """Return the key of every module with kernels."""
+    modules = kernel_cache.kernel_modules(package)
+    return {
+        name: kernel_cache.source_key(modules[other] for other in kernel_cache.compiled_from(name, modules))
+        for name in modules
+    }
+
+
+def test_an_edit_gives_other_folders_to_what_is_compiled_from_it(tmp_path):
     package = tmp_path / "engine"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    key = kernel_cache.source_key(kernel_cache.kernel_sources(package))
-    assert key == kernel_cache.source_key(kernel_cache.kernel_sources(PACKAGE))
-    for name in ("builder/simplify.py", "bvh.py", "bvh_kernel.py"):
+    before = keys(package)
+    assert before == keys(PACKAGE)
+    users = {
+        "builder/quadric.py": {"quadric", "topology", "simplify", "level"},
+        "builder/level.py": {"level"},
+        "builder/source.py": {"source", "normals", "weld", "textfile", "plyfile", "objfile"},
+        "bvh.py": {"bvh", "bvh_kernel"},
+    }
+    for name, least in users.items():
         path = package / name
         text = path.read_bytes()
         path.write_bytes(text + b"\n# changed\n")
-        assert kernel_cache.source_key(kernel_cache.kernel_sources(package)) != key
+        after = keys(package)
+        changed = {module.rpartition(".")[2] for module in before if after[module] != before[module]}
+        assert least & {module.rpartition(".")[2] for module in before} <= changed, name
+        assert "page_kernels" not in changed
         path.write_bytes(text)
 
 
 def test_constants_name_the_folder(monkeypatch):
-    sources = kernel_cache.kernel_sources(PACKAGE)
-    key = kernel_cache.source_key(sources)
+    before = keys(PACKAGE)
     monkeypatch.setitem(kernel_cache.layout.CONSTANTS, "MAX_CLUSTER_VERTICES", 7)
-    assert kernel_cache.source_key(sources) != key
+    after = keys(PACKAGE)
+    assert all(after[module] != before[module] for module in before)
 
 
 def test_all_that_kernels_use_is_in_the_key():
-    sources = kernel_cache.kernel_sources(PACKAGE)
-    known = {".".join(("engine", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in sources}
-    known.add("engine.layout")  # its constants are
-    for path in sources:
+    modules = kernel_cache.kernel_modules(PACKAGE)
+    for module, path in modules.items():
+        known = {*kernel_cache.compiled_from(module, modules), "engine.layout"}  # its constants are
         tree, module_of = ast.parse(path.read_text(encoding="utf-8")), {}
         for node in tree.body:
             if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "engine":
@@ -56,35 +72,34 @@ def test_all_that_kernels_use_is_in_the_key():
 def test_kernels_are_kept_there(module, tmp_path):
     code = (
         f"import {module} as m; from engine.kernel_cache import FOLDER; from numba.core.dispatcher import Dispatcher\n"
-        "kernels = [k for k in vars(m).values() if isinstance(k, Dispatcher)]\n"
-        "print(FOLDER, len(kernels), {str(k.stats.cache_path).startswith(str(FOLDER)) for k in kernels})"
+        "kernels = [k for k in vars(m).values() if isinstance(k, Dispatcher) and k.py_func.__module__ == m.__name__]\n"
+        f"name = 'microlith-{module.removeprefix('engine.')}-'\n"
+        "print(FOLDER, len(kernels), {str(k.stats.cache_path).startswith(f'{FOLDER}/{name}') for k in kernels})"
     )
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=PACKAGE.parent, capture_output=True, text=True, check=True
     )
     folder, count, inside = done.stdout.split()
-    assert Path(folder).parent == tmp_path
+    assert Path(folder) == tmp_path
     assert int(count) > 0 and inside == "{True}"
 
 
 def test_unused_folders_are_removed(tmp_path):
     now = 1e9
     for age in range(10):
-        folder = kernel_cache.open_folder(tmp_path, f"{age:016x}")
+        folder = kernel_cache.open_folder(tmp_path, "engine.builder.weld", f"{age:016x}")
         os.utime(folder, (now - age * 86400.0, now - age * 86400.0))
-    (tmp_path / "other").mkdir()
-    os.utime(tmp_path / "other", (0, 0))
+    for name in ("other", "microlith-bvh-0123456789abcdef"):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (0, 0))
     kernel_cache.remove_unused(tmp_path, now)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"microlith-{age:016x}" for age in range(4)] + ["other"]
+    kept = [f"microlith-builder.weld-{age:016x}" for age in range(4)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*kept, "microlith-bvh-0123456789abcdef", "other"]
 
 
 def test_a_folder_that_cannot_be_written_is_replaced(tmp_path):
     (tmp_path / "file").touch()
-    folder = kernel_cache.open_folder(tmp_path / "file", "0" * 16)
+    folder = kernel_cache.writable(tmp_path / "file")
     assert folder.is_dir() and tmp_path not in folder.parents
     folder.rmdir()
-
-
-def test_numba_uses_the_folder():
-    assert str(kernel_cache.FOLDER) == numba.config.CACHE_DIR
