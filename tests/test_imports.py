@@ -54,7 +54,6 @@ ONLY_IN = {
     "rendercanvas": {"viewer"},
     "imgui_bundle": {"viewer"},
     "glfw": {"viewer"},
-    "trimesh": {"builder"},
     "numba": {"builder", "bvh"},
     "tqdm": {"commands"},
     "scipy": set(),
@@ -123,7 +122,7 @@ def test_modules_stay_short(path):
     assert lines <= 400
 
 
-HEAVY = ("wgpu", "numba", "imgui_bundle", "trimesh", "glfw", "rendercanvas", "PIL")
+HEAVY = ("wgpu", "numba", "imgui_bundle", "glfw", "rendercanvas", "PIL")
 
 
 def modules_after(code: str) -> tuple[list[str], float]:

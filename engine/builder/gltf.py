@@ -6,17 +6,20 @@ EXT_meshopt_compression, and integer attributes (KHR_mesh_quantization).
 
 import base64
 import importlib
-import json
+import os
 import struct
-from pathlib import Path
-from urllib.parse import unquote
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from urllib.parse import unquote, unquote_to_bytes
 
 import numpy as np
+
+from engine.builder.gltfcheck import parse_document
 
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")
-_LARGEST_EMPTY_ACCESSOR = 1 << 22  # elements of an accessor without data, which is all zeros
+_USES = {"vertices": 16, "triangles": 16, "instances": 16, "decoded bytes": 64}  # at most, for each byte read
+_FREE_USES = 1 << 20  # whatever the size of the file
 KNOWN_EXTENSIONS = {
     "KHR_draco_mesh_compression",
     "KHR_mesh_quantization",
@@ -36,42 +39,51 @@ class Document:
         """Read and check the JSON part; ValueError where it is malformed or needs an unknown extension."""
         self.folder = path.parent
         self.binary: bytes | None = None
+        self.bytes_read = 0
+        self._used: dict[str, int] = {}
         self._buffers: dict[int, bytes] = {}
         self._views: dict[int, np.ndarray] = {}
-        self._items: dict[str, list[dict]] = {}
-        data = path.read_bytes()
+        data = self._read(path)
         if data[:4] == b"glTF":
-            text, self.binary = _split_binary(data)
-        else:
-            text = data
+            data, self.binary = _split_binary(data)
+        elif path.suffix.lower() == ".glb" and not data.lstrip().startswith(b"{"):
+            raise ValueError("is not a GLB file (no 'glTF' in its first bytes)")
         try:
-            self.json = json.loads(text.decode("utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"the glTF JSON cannot be parsed ({error})") from None
-        if not isinstance(self.json, dict) or not isinstance(self.json.get("asset"), dict):
-            raise ValueError("is not a glTF file (no asset object)")
-        version = str(self.json["asset"].get("minVersion", self.json["asset"].get("version", "")))
-        if version.partition(".")[0] != "2" or version not in ("2.0", "2"):
-            raise ValueError(f"is glTF version {version!r}; only 2.0 is read")
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"the glTF JSON is not UTF-8 text ({error.reason} at byte {error.start})") from None
+        self.json = parse_document(text)
+        asset = self.json["asset"]
+        version, least = str(asset.get("version", "")), str(asset.get("minVersion", "2.0"))
+        if version.partition(".")[0] != "2" or least not in ("2.0", "2"):
+            needed = least if "minVersion" in asset else version
+            raise ValueError(f"is glTF version {needed[:20]!r}; only 2.0 is read")
         for extension in self.json.get("extensionsRequired", []):
-            if extension not in KNOWN_EXTENSIONS and not str(extension).startswith("KHR_materials_"):
-                raise ValueError(f"requires the glTF extension {extension}, which is not supported")
+            if extension not in KNOWN_EXTENSIONS and not extension.startswith("KHR_materials_"):
+                raise ValueError(f"requires the glTF extension {extension[:60]!r}, which is not supported")
+
+    def _read(self, path: Path) -> bytes:
+        data = path.read_bytes()
+        self.bytes_read += len(data)
+        return data
+
+    def use(self, what: str, count: int) -> None:
+        """Count uses of the data, which may be shared; ValueError where they are out of proportion to the file.
+
+        A small file could otherwise demand any amount of memory and time.
+        """
+        used = self._used[what] = self._used.get(what, 0) + count
+        if used > _FREE_USES + _USES[what] * self.bytes_read:
+            raise ValueError(f"the glTF asks for {used} {what} out of {self.bytes_read} bytes; export it again")
 
     def items(self, name: str) -> list[dict]:
         """Return a top-level array of objects, [] where it is absent."""
-        if name not in self._items:
-            values = self.json.get(name, [])
-            if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-                raise ValueError(f"the glTF {name} is not an array of objects")
-            self._items[name] = values
-        return self._items[name]
+        return self.json.get(name, [])
 
-    def item(self, name: str, index: object) -> dict:
+    def item(self, name: str, index: int) -> dict:
         """Return element `index` of a top-level array; ValueError where the reference does not resolve."""
         values = self.items(name)
-        if isinstance(index, float) and index.is_integer():
-            index = int(index)
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(values):
+        if not 0 <= index < len(values):
             raise ValueError(f"the glTF refers to {name}[{index}], which does not exist")
         return values[index]
 
@@ -85,7 +97,7 @@ class Document:
                 data = self.binary
             else:
                 raise ValueError(f"glTF buffer {index} has no data")
-            length = source.get("byteLength", 0)
+            length = source["byteLength"]
             if len(data) < length:
                 raise ValueError(f"glTF buffer {index} has {len(data)} bytes of {length} (truncated)")
             self._buffers[index] = data
@@ -94,14 +106,15 @@ class Document:
     def resource(self, uri: str) -> bytes:
         """Return what a URI names: inline base64, or a file below the folder of the glTF."""
         if uri.startswith("data:"):
-            header, _, body = uri.partition(",")
-            return base64.b64decode(body) if header.endswith(";base64") else unquote(body).encode("latin-1")
-        if "://" in uri or uri.startswith(("/", "\\")) or ".." in Path(unquote(uri)).parts:
-            raise ValueError(f"the glTF refers to {uri!r}; only files beside it are read")
-        file = self.folder / unquote(uri)
-        if not file.is_file():
-            raise ValueError(f"the glTF refers to the file {uri!r}, which is missing")
-        return file.read_bytes()
+            return _inline(uri)
+        name = unquote(uri)
+        paths = PurePosixPath(name), PureWindowsPath(name)
+        if "://" in uri or any(path.root or path.drive or ".." in path.parts for path in paths):
+            raise ValueError(f"the glTF refers to {uri[:100]!r}; only files beside it are read")
+        file = self.folder / name
+        if not os.path.isfile(file):  # unlike Path.is_file, False for every impossible name
+            raise ValueError(f"the glTF refers to the file {uri[:100]!r}, which is missing")
+        return self._read(file)
 
     def view(self, index: int) -> np.ndarray:
         """Return the bytes of a buffer view, decompressed, (n,) uint8."""
@@ -112,54 +125,50 @@ class Document:
         return self._views[index]
 
     def _slice(self, view: dict) -> np.ndarray:
-        data = self.buffer(int(view["buffer"]))
-        begin, length = int(view.get("byteOffset", 0)), int(view["byteLength"])
-        if begin < 0 or length < 0 or begin + length > len(data):
+        data = self.buffer(view["buffer"])
+        begin, length = view.get("byteOffset", 0), view["byteLength"]
+        if begin + length > len(data):
             raise ValueError("a glTF buffer view reaches beyond its buffer")
         return np.frombuffer(data, np.uint8, length, begin)
 
     def _meshopt(self, packed: dict) -> np.ndarray:
         from engine.builder.meshopt import decode_view
 
-        return decode_view(
-            self._slice(packed), packed["count"], packed["byteStride"], packed["mode"], packed.get("filter", "NONE")
-        )
+        count, stride = packed["count"], packed["byteStride"]
+        data = self._slice(packed)
+        self.use("decoded bytes", count * stride)
+        return decode_view(data, count, stride, packed["mode"], packed.get("filter", "NONE"))
 
     def accessor(self, index: int) -> np.ndarray:
         """Return an accessor (count, width): its integers, or float32 where they are normalised."""
         source = self.item("accessors", index)
-        count, width = int(source["count"]), _width(source)
+        count, width = source["count"], _width(source)
         dtype = _component_type(source)
         if "bufferView" in source:
             view = self.item("bufferViews", source["bufferView"])
             extensions = view.get("extensions", {})
             packed = next((extensions[name] for name in _MESHOPT if name in extensions), view)
-            data = self.view(int(source["bufferView"]))
-            stride = int(packed.get("byteStride", 0)) or width * dtype.itemsize
-            values = _strided(data, int(source.get("byteOffset", 0)), count, width, dtype, stride)
-        elif count > _LARGEST_EMPTY_ACCESSOR:
-            raise ValueError(f"a glTF accessor without data has {count} elements")
+            data = self.view(source["bufferView"])
+            stride = packed.get("byteStride", 0) or width * dtype.itemsize
+            values = _strided(data, source.get("byteOffset", 0), count, width, dtype, stride)
         else:
+            self.use("decoded bytes", count * width * dtype.itemsize)
             values = np.zeros((count, width), dtype)
         if "sparse" in source:
+            self.use("decoded bytes", values.nbytes)
             values = self._sparse(values.copy(), source["sparse"])
         return normalized(values) if source.get("normalized") else values
 
     def _sparse(self, values: np.ndarray, sparse: dict) -> np.ndarray:
-        count = int(sparse["count"])
-        places, replacements = sparse["indices"], sparse["values"]
-        index_type = np.dtype(_COMPONENTS[places["componentType"]])
-        index = _strided(
-            self.view(int(places["bufferView"])),
-            int(places.get("byteOffset", 0)),
-            count,
-            1,
-            index_type,
-            index_type.itemsize,
-        )
-        data = self.view(int(replacements["bufferView"]))
+        count, places, replacements = sparse["count"], sparse["indices"], sparse["values"]
+        index_type = _component_type(places)
+        if index_type.kind != "u":
+            raise ValueError("the indices of a sparse glTF accessor must be unsigned integers")
+        data, begin = self.view(places["bufferView"]), places.get("byteOffset", 0)
+        index = _strided(data, begin, count, 1, index_type, index_type.itemsize)
+        data, begin = self.view(replacements["bufferView"]), replacements.get("byteOffset", 0)
         size = values.shape[1] * values.dtype.itemsize
-        new = _strided(data, int(replacements.get("byteOffset", 0)), count, values.shape[1], values.dtype, size)
+        new = _strided(data, begin, count, values.shape[1], values.dtype, size)
         if count and int(index.max()) >= len(values):
             raise ValueError("a sparse glTF accessor has an index out of range")
         values[index[:, 0]] = new
@@ -171,12 +180,32 @@ class Document:
             decoder = importlib.import_module("DracoPy")
         except ImportError:
             raise ValueError("needs the Draco decoder: pip install DracoPy") from None
-        mesh = decoder.decode(self.view(int(source["bufferView"])).tobytes())
+        data = self.view(source["bufferView"]).tobytes()
+        self.use("decoded bytes", 64 * len(data))
+        try:
+            mesh = decoder.decode(data)
+        except Exception as error:  # FileTypeException and others of a compiled module
+            raise ValueError(f"a Draco-compressed glTF primitive is damaged ({error})") from None
+        if not hasattr(mesh, "faces"):
+            raise ValueError("a Draco-compressed glTF primitive holds points, not triangles")
         attributes = {}
         for name, unique_id in source["attributes"].items():
-            values = np.asarray(mesh.get_attribute_by_unique_id(unique_id)["data"])
-            attributes[name] = values.reshape(len(values), -1)
+            found = mesh.get_attribute_by_unique_id(unique_id) if unique_id < 1 << 31 else None
+            if found is None:
+                raise ValueError(f"a Draco-compressed glTF primitive has no attribute {unique_id} ({name[:40]})")
+            values = np.asarray(found["data"])
+            attributes[name] = values.reshape(len(values), -1 if values.size else 0)
         return np.asarray(mesh.faces).reshape(-1, 3), attributes
+
+
+def _inline(uri: str) -> bytes:
+    header, _, body = uri.partition(",")
+    if not header.endswith(";base64"):
+        return unquote_to_bytes(body)
+    try:
+        return base64.b64decode(body)
+    except ValueError as error:
+        raise ValueError(f"the glTF holds a data URI that is not base64 ({error})") from None
 
 
 def _split_binary(data: bytes) -> tuple[bytes, bytes | None]:
@@ -201,21 +230,21 @@ def _split_binary(data: bytes) -> tuple[bytes, bytes | None]:
 
 
 def _width(source: dict) -> int:
-    if source.get("type") not in _WIDTHS:
-        raise ValueError(f"a glTF accessor has the type {source.get('type')!r}, which no attribute uses")
+    if source["type"] not in _WIDTHS:
+        raise ValueError(f"a glTF accessor has the type {source['type'][:20]!r}, which no attribute uses")
     return _WIDTHS[source["type"]]
 
 
 def _component_type(source: dict) -> np.dtype:
-    if source.get("componentType") not in _COMPONENTS:
-        raise ValueError(f"a glTF accessor has the unknown component type {source.get('componentType')!r}")
+    if source["componentType"] not in _COMPONENTS:
+        raise ValueError(f"a glTF accessor has the unknown component type {source['componentType']}")
     return np.dtype(_COMPONENTS[source["componentType"]])
 
 
 def _strided(data: np.ndarray, offset: int, count: int, width: int, dtype: np.dtype, stride: int) -> np.ndarray:
     """Return a (count, width) view of bytes; ValueError where it reaches beyond them."""
     size = width * dtype.itemsize
-    if count < 0 or offset < 0 or stride < size or (count and offset + (count - 1) * stride + size > len(data)):
+    if stride < size or (count and offset + (count - 1) * stride + size > len(data)):
         raise ValueError("a glTF accessor reaches beyond its buffer view")
     if count == 0:
         return np.zeros((0, width), dtype)

@@ -7,11 +7,14 @@ import numpy as np
 
 from engine import layout, materials
 from engine.builder.gltf import Document, normalized
+from engine.builder.gltfcheck import LARGEST_NUMBER
 from engine.builder.source import SourceMesh, SourceScene, join_meshes
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _SIGNATURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp", b"\xabKTX": "image/ktx2"}
 _READABLE = ("image/png", "image/jpeg", "image/webp")
+_LONGEST_NAME = 256
+_INSTANCE_WIDTHS = {"TRANSLATION": 3, "ROTATION": 4, "SCALE": 3}
 
 
 def read_gltf(path: Path, report: dict) -> SourceScene:
@@ -23,7 +26,7 @@ def read_gltf(path: Path, report: dict) -> SourceScene:
     textures = _Textures(document, report)
     sources = document.items("materials")
     records = [materials.material_from_gltf(source, textures.number) for source in sources]
-    names = [str(source.get("name", f"material {index}")) for index, source in enumerate(sources)]
+    names = [_name(source, f"material {index}") for index, source in enumerate(sources)]
     meshes, instance_mesh, transforms = [], [], []
     plain_used = False
     for mesh_indices, matrices in _same_places(placements):
@@ -51,6 +54,10 @@ def read_gltf(path: Path, report: dict) -> SourceScene:
     )
 
 
+def _name(source: dict, default: str) -> str:
+    return str(source.get("name", default))[:_LONGEST_NAME]
+
+
 def _placements(document: Document, report: dict) -> dict[int, np.ndarray]:
     """Return for each placed mesh of the scene its world transforms (k, 4, 4) float64."""
     nodes = document.items("nodes")
@@ -64,18 +71,18 @@ def _placements(document: Document, report: dict) -> dict[int, np.ndarray]:
         if index in visited:
             raise ValueError(f"glTF node {index} has two parents, or is its own ancestor")
         visited.add(index)
-        world = parent @ local[int(index)]
-        if not np.isfinite(world).all():
-            raise ValueError(f"the transform of glTF node {index} is not finite")
+        world = parent @ local[index]
+        if not (np.abs(world) <= LARGEST_NUMBER).all():
+            raise ValueError(f"the transform of glTF node {index} is not finite, or beyond {LARGEST_NUMBER:.0e}")
         if "mesh" in node:
             document.item("meshes", node["mesh"])
             if "skin" in node:
                 report["skins_ignored"] = report.get("skins_ignored", 0) + 1
-            found.setdefault(int(node["mesh"]), []).extend(world @ matrix for matrix in _gpu_instances(document, node))
+            found.setdefault(node["mesh"], []).append(world @ _gpu_instances(document, node))
         stack += [(child, world) for child in reversed(node.get("children", []))]
     if not nodes:
         return {index: np.eye(4)[None] for index in range(len(document.items("meshes")))}
-    return {index: np.array(matrices) for index, matrices in found.items()}
+    return {index: np.concatenate(matrices) for index, matrices in found.items()}
 
 
 def _roots(document: Document, nodes: list[dict]) -> list[int]:
@@ -98,6 +105,7 @@ def _local_transforms(nodes: list[dict]) -> np.ndarray:
     for index, node in enumerate(nodes):
         if "matrix" in node:
             matrices[index] = np.array(node["matrix"], np.float64).reshape(4, 4).T
+            matrices[index, 3] = (0.0, 0.0, 0.0, 1.0)  # whatever it holds: nodes do not project
     return matrices
 
 
@@ -120,13 +128,24 @@ def _gpu_instances(document: Document, node: dict) -> np.ndarray:
     source = node.get("extensions", {}).get("EXT_mesh_gpu_instancing")
     if source is None:
         return np.eye(4)[None]
-    columns = {name: document.accessor(index).astype(np.float64) for name, index in source["attributes"].items()}
-    count = len(next(iter(columns.values())))
-    return _compose(
+    columns, count = {}, None
+    for name, index in source["attributes"].items():
+        if name in _INSTANCE_WIDTHS:
+            values = document.accessor(index)
+            if values.shape[1] != _INSTANCE_WIDTHS[name] or count not in (None, len(values)):
+                raise ValueError(f"the instance attribute {name} of a glTF node has a wrong size")
+            columns[name], count = values.astype(np.float64), len(values)
+    if count is None:
+        return np.eye(4)[None]
+    document.use("instances", count)
+    matrices = _compose(
         columns.get("TRANSLATION", np.zeros((count, 3))),
         columns.get("ROTATION", np.tile((0.0, 0.0, 0.0, 1.0), (count, 1))),
         columns.get("SCALE", np.ones((count, 3))),
     )
+    if not (np.abs(matrices) <= LARGEST_NUMBER).all():
+        raise ValueError(f"the instance transforms of a glTF node are not finite, or beyond {LARGEST_NUMBER:.0e}")
+    return matrices
 
 
 def _same_places(placements: dict[int, np.ndarray]) -> list[tuple[list[int], np.ndarray]]:
@@ -139,7 +158,7 @@ def _same_places(placements: dict[int, np.ndarray]) -> list[tuple[list[int], np.
 
 def _primitives(document: Document, mesh_index: int, default: int, report: dict) -> list[SourceMesh]:
     mesh = document.item("meshes", mesh_index)
-    name = str(mesh.get("name", f"mesh {mesh_index}"))
+    name = _name(mesh, f"mesh {mesh_index}")
     parts = []
     for primitive in mesh.get("primitives", []):
         mode = primitive.get("mode", _TRIANGLES)
@@ -154,7 +173,7 @@ def _primitives(document: Document, mesh_index: int, default: int, report: dict)
         material = default
         if "material" in primitive:
             document.item("materials", primitive["material"])
-            material = int(primitive["material"])
+            material = primitive["material"]
         parts.append(_primitive(document, primitive, name, mode, material))
     return parts
 
@@ -169,31 +188,47 @@ def _primitive(document: Document, primitive: dict, name: str, mode: int, materi
     def column(attribute: str, width: int) -> np.ndarray | None:
         if attribute not in primitive["attributes"]:
             return None
-        accessor = document.item("accessors", primitive["attributes"][attribute])
+        index = primitive["attributes"][attribute]
+        accessor = document.item("accessors", index)
         if attribute in decoded:
             values = normalized(decoded[attribute]) if accessor.get("normalized") else decoded[attribute]
         else:
-            values = document.accessor(primitive["attributes"][attribute])
-        if values.shape[1] < width or (len(positions) and len(values) != len(positions)):
+            values = document.accessor(index)
+        if values.shape[1] < width or len(values) != (count or len(values)):
             raise ValueError(f"the glTF attribute {attribute} of mesh {name!r} has a wrong size")
-        return values
+        return values if used is None else values[used]
 
-    positions: Any = ()
-    values = column("POSITION", 3)
-    assert values is not None
-    positions = np.ascontiguousarray(values[:, :3], np.float64)
+    count, used = None, None
+    points = column("POSITION", 3)
+    assert points is not None
+    count = len(points)
     if faces is None:
-        faces = _faces(document, primitive, len(positions), mode)
+        faces, used = _used_part(_faces(document, primitive, count, mode), count)
+        points = points if used is None else points[used]
+    document.use("vertices", len(points))
+    document.use("triangles", len(faces))
     normals, uvs = column("NORMAL", 3), column("TEXCOORD_0", 2)
     return SourceMesh(
         name,
-        positions,
+        np.ascontiguousarray(points[:, :3], np.float64),
         np.ascontiguousarray(faces, np.int32),
         None if normals is None else normals_of(normals),
         None if uvs is None else np.ascontiguousarray(uvs[:, :2], np.float32),
         _colors(column("COLOR_0", 3)),
         np.full(len(faces), material, np.int32),
     )
+
+
+def _used_part(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return faces into the rows `used`, and these; None where they are more than a half of `count`.
+
+    Exporters let many primitives share all vertices, and each would else read all of them.
+    """
+    if 2 * faces.size > count:
+        return faces, None
+    good = (faces >= 0) & (faces < count)
+    used = np.unique(faces[good])
+    return np.where(good, np.searchsorted(used, faces), -1).astype(np.int32), used
 
 
 def normals_of(values: np.ndarray) -> np.ndarray:
@@ -242,7 +277,8 @@ class _Textures:
         self.images: list[tuple[str, bytes]] = []
         self._document = document
         self._report = report
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[tuple[int | None, str | None], int] = {}
+        self._by_content: dict[bytes, int] = {}
 
     def number(self, info: Any) -> tuple[int, int]:
         """Return (number in `images` or NONE, sampler bits) of a glTF textureInfo."""
@@ -257,23 +293,28 @@ class _Textures:
         if source is None:
             self._missing()
             return layout.NONE, 0
-        if source not in self._numbers:
-            self._numbers[source] = self._load(self._document.item("images", source))
-        return self._numbers[source], materials.sampler_bits(sampler)
+        image = self._document.item("images", source)
+        place = image.get("bufferView"), image.get("uri")
+        if place not in self._numbers:
+            self._numbers[place] = self._load(*place)
+        return self._numbers[place], materials.sampler_bits(sampler)
 
-    def _load(self, image: dict) -> int:
+    def _load(self, view: int | None, uri: str | None) -> int:
         try:
-            if "bufferView" in image:
-                data = self._document.view(int(image["bufferView"])).tobytes()
+            if view is not None:
+                data = self._document.view(view).tobytes()
+                self._document.use("decoded bytes", len(data))
             else:
-                data = self._document.resource(image["uri"])
-        except ValueError:
+                data = self._document.resource(uri or "")
+        except (ValueError, OSError):
             return self._missing()
         media = next((kind for signature, kind in _SIGNATURES.items() if data.startswith(signature)), "")
         if media not in _READABLE:
             return self._missing()
-        self.images.append((media, data))
-        return len(self.images) - 1
+        if data not in self._by_content:
+            self._by_content[data] = len(self.images)
+            self.images.append((media, data))
+        return self._by_content[data]
 
     def _missing(self) -> int:
         self._report["textures_missing"] = self._report.get("textures_missing", 0) + 1

@@ -1,10 +1,11 @@
 """Read mesh files of any supported format into one SourceScene.
 
-Own readers serve glTF, OBJ, OFF, PLY and binary STL: general loaders re-encode textures, copy instances,
-cannot decode compressed buffers or are many times slower; text STL goes through trimesh.
+Own readers serve glTF, OBJ, OFF, PLY and STL: general loaders re-encode textures, copy instances,
+cannot decode compressed buffers or are many times slower.
 """
 
 import logging
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -30,6 +31,7 @@ _READERS: dict[str, Callable[[Path, dict], SourceScene | SourceMesh]] = {
     ".stl": read_stl,
 }
 SUFFIXES = tuple(_READERS)
+_LONGEST_REASON = 300  # characters
 # Z up to Y up: -90 degrees about x.
 _UPRIGHT = {"y": np.eye(3), "z": np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])}
 
@@ -44,6 +46,7 @@ def read_mesh_file(path: str | Path, settings: BuildSettings | None = None) -> S
     if reader is None:
         raise ValueError(f"{path}: unknown format {path.suffix!r}; one of: {', '.join(SUFFIXES)}")
     try:
+        _check_file(path)
         with np.errstate(all="ignore"):  # what is not finite is found and counted by clean_mesh
             result = reader(path, report)
             scene = result if isinstance(result, SourceScene) else single_mesh_scene(result, report)
@@ -52,7 +55,9 @@ def read_mesh_file(path: str | Path, settings: BuildSettings | None = None) -> S
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from None
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        text = " ".join(str(error).split())
+        text = text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ..."
+        raise ValueError(f"{path}: {text}") from None
     except MemoryError:
         raise ValueError(f"{path}: does not fit into memory") from None
     except Exception as error:  # a malformed file can break any assumption of a reader
@@ -62,6 +67,17 @@ def read_mesh_file(path: str | Path, settings: BuildSettings | None = None) -> S
     if losses := _reasons(scene.report):
         logger.warning("%s: not everything in it is used%s", path, losses)
     return scene
+
+
+def _check_file(path: Path) -> None:
+    """Raise ValueError where there is nothing to read, or where reading might never end."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError("is a folder; name a mesh file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("is a pipe or a device, not a file; write the mesh into a file first")
+    if status.st_size == 0:
+        raise ValueError("is empty (0 bytes)")
 
 
 def read_mesh_files(paths: Iterable[str | Path], settings: BuildSettings | None = None) -> SourceScene:
@@ -120,6 +136,8 @@ def _clean_scene(scene: SourceScene) -> SourceScene:
     scene.meshes = [mesh for mesh in cleaned if mesh is not None]
     placed = kept[scene.instance_mesh]
     scene.instance_transform = scene.instance_transform[placed]
+    if not np.isfinite(scene.instance_transform).all():
+        raise ValueError("its transforms are not finite at this scale; use a smaller one")
     scene.instance_mesh = (np.cumsum(kept) - 1).astype(np.int32)[scene.instance_mesh[placed]]
     return scene
 

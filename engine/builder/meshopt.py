@@ -11,7 +11,6 @@ _LARGEST_EXPANSION = 64  # one header byte stands for at most 64 bytes
 
 def decode_view(data: np.ndarray, count: int, stride: int, mode: str, filter_name: str = "NONE") -> np.ndarray:
     """Return the decompressed bytes (count * stride,) uint8 of a view; ValueError where the stream is wrong."""
-    count, stride = int(count), int(stride)
     if len(data) == 0 or count < 0 or not 0 < stride <= 256 or count * stride > len(data) * _LARGEST_EXPANSION:
         raise ValueError("a meshopt-compressed glTF view has an impossible size")
     if mode == "ATTRIBUTES":
@@ -20,8 +19,10 @@ def decode_view(data: np.ndarray, count: int, stride: int, mode: str, filter_nam
         result = np.zeros((count, stride), np.uint8)
         good = _decode_vertices(data, result)
         return _filtered(result, filter_name).reshape(-1).view(np.uint8) if good else _fail()
-    if mode not in ("TRIANGLES", "INDICES") or stride not in (2, 4) or count > 64 * len(data):
-        raise ValueError(f"a meshopt-compressed glTF view has the unknown mode {mode!r} or a wrong size")
+    if mode not in ("TRIANGLES", "INDICES") or stride not in (2, 4):
+        raise ValueError(f"a meshopt-compressed glTF view has the unknown mode {mode[:20]!r} or a wrong size")
+    if count > (3 if mode == "TRIANGLES" else 1) * len(data):  # a byte for each triangle or index, at least
+        return _fail()
     indices = np.zeros(count, np.uint32)
     if mode == "TRIANGLES":
         good = count % 3 == 0 and data[0] in (0xE0, 0xE1) and _decode_triangles(data, indices)
@@ -221,4 +222,4 @@ def _filtered(values: np.ndarray, name: str) -> np.ndarray:
     if name == "EXPONENTIAL":
         packed = values.view(np.int32)
         return np.ldexp(((packed << 8) >> 8).astype(np.float64), packed >> 24).astype(np.float32)
-    raise ValueError(f"a meshopt-compressed glTF view has the unknown filter {name!r}")
+    raise ValueError(f"a meshopt-compressed glTF view has the unknown filter {name[:20]!r}")

@@ -3,6 +3,7 @@
 Wavefront, "Advanced Visualizer manual", appendix B1. Polygons become fans of triangles.
 """
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -23,6 +24,8 @@ from engine.builder.textfile import (
 )
 
 _IMAGE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_LARGEST = 1e15  # of a material's factor: finite in float32
 
 
 @njit(nogil=True, cache=True)
@@ -36,7 +39,7 @@ def _count_obj(data):
             return counts
         kind = data[here]
         after = data[here + 1] if here + 1 < len(data) else 10
-        blank = after == 32 or after == 9
+        blank = after <= 32 and after != 10
         if kind == 118 and blank:
             counts[0] += 1
         elif kind == 118 and (after == 116 or after == 110):
@@ -74,7 +77,7 @@ def _parse_obj(data, counts, vertex_columns):
             break
         kind = data[here]
         after = data[here + 1] if here + 1 < len(data) else 10
-        blank = after == 32 or after == 9
+        blank = after <= 32 and after != 10
         if kind == 118 and (blank or after == 116 or after == 110):
             table = 0 if blank else (1 if after == 116 else 2)
             here += 1 if blank else 2
@@ -133,7 +136,7 @@ def read_obj(path: Path, report: dict) -> SourceScene:
     text = data.tobytes()
     if b"\\" in text:
         text = re.sub(rb"\\\r?\n", b" ", text)
-        data = np.frombuffer(text, np.uint8)
+        data = np.frombuffer(bytearray(text), np.uint8)
     counts = _count_obj(data)
     first = re.search(rb"^[ \t]*v[ \t]+([^\n#]*)", text, re.MULTILINE)
     colored = first is not None and len(first[1].split()) in (6, 7)
@@ -213,13 +216,12 @@ def _read_libraries(folder: Path, libraries: list[str], scene: SourceScene, repo
     found: dict[str, np.ndarray] = {}
     images: dict[str, int] = {}
     for library in dict.fromkeys(libraries):
-        file = folder / library
-        if not file.is_file():
+        content = _read_beside(folder, library)
+        if content is None:
             report["material_libraries_missing"] = report.get("material_libraries_missing", 0) + 1
             continue
         name, values, image = None, {}, None
-        lines = file.read_text("utf-8", "replace").splitlines()
-        for line in [*lines, "newmtl"]:
+        for line in [*content.decode("utf-8", "replace").splitlines(), "newmtl"]:
             keyword, _, rest = line.strip().partition(" ")
             if keyword == "newmtl":
                 if name is not None:
@@ -228,7 +230,7 @@ def _read_libraries(folder: Path, libraries: list[str], scene: SourceScene, repo
             elif keyword == "map_Kd":
                 image = rest.strip()
             elif keyword in ("Kd", "Ke", "Ns", "d", "Tr"):
-                values[keyword] = [float(word) for word in re.findall(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", rest)]
+                values[keyword] = [min(max(float(word), -_LARGEST), _LARGEST) for word in _NUMBER.findall(rest)]
     return found
 
 
@@ -236,12 +238,22 @@ def _load_image(folder: Path, name: str | None, images: dict[str, int], scene: S
     if name is None:
         return layout.NONE
     if name not in images:
-        file = folder / unquote(name.replace("\\", "/"))
-        media = _IMAGE_TYPES.get(file.suffix.lower())
-        if media is None or not file.is_file():
+        file = unquote(name.replace("\\", "/"))
+        media = _IMAGE_TYPES.get(Path(file).suffix.lower())
+        content = _read_beside(folder, file) if media else None
+        if media is None or content is None:
             report["textures_missing"] = report.get("textures_missing", 0) + 1
             images[name] = layout.NONE
         else:
             images[name] = len(scene.textures)
-            scene.textures.append((media, file.read_bytes()))
+            scene.textures.append((media, content))
     return images[name]
+
+
+def _read_beside(folder: Path, name: str) -> bytes | None:
+    """Return the content of a file, or None where it is missing, no regular file, or cannot be read."""
+    file = folder / name
+    try:
+        return file.read_bytes() if os.path.isfile(file) else None
+    except OSError:
+        return None

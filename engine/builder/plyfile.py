@@ -1,9 +1,8 @@
 """PLY and STL files: numpy views of the bytes where all faces are triangles, numba where they are not.
 
-PLY: Turk, "The PLY Polygon File Format", 1994. Text STL goes through trimesh.
+PLY: Turk, "The PLY Polygon File Format", 1994. STL: 3D Systems, "StereoLithography Interface Specification", 1988.
 """
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from numba import njit
 
 from engine import materials
 from engine.builder.source import SourceMesh
-from engine.builder.textfile import number_lines, polygon_lines
+from engine.builder.textfile import facet_lines, number_lines, polygon_lines, read_bytes
 
 _TYPES = {
     **dict.fromkeys(("char", "int8"), "i1"),
@@ -44,7 +43,7 @@ def read_ply(path: Path, report: dict) -> SourceMesh:
     if skipped:
         report["ply_elements_skipped"] = skipped
     if encoding == "ascii":
-        vertices, faces = _read_ascii(data, elements, start)
+        vertices, faces = _read_ascii(data, elements, start, report)
     else:
         vertices, faces = _read_binary(data, elements, start, "<" if encoding == "binary_little_endian" else ">")
     return SourceMesh(
@@ -76,18 +75,21 @@ def _header(data: np.ndarray) -> tuple[str, list, int]:
             continue
         if words[0] == "format" and len(words) >= 2:
             encoding = words[1]
-        elif words[0] == "element" and len(words) == 3 and words[2].isdigit():
+        elif words[0] == "element" and len(words) == 3 and words[2].isdecimal() and len(words[2]) < 19:
             elements.append((words[1], int(words[2]), []))
         elif words[0] == "property" and elements and len(words) == 3 and words[1] in _TYPES:
             elements[-1][2].append((words[2], _TYPES[words[1]], None))
         elif words[0] == "property" and elements and len(words) == 5 and words[1] == "list":
             if words[2] not in _TYPES or words[3] not in _TYPES:
-                raise ValueError(f"unknown type in the PLY header: {line.strip()!r}")
+                raise ValueError(f"unknown type in the PLY header: {line.strip()[:60]!r}")
             elements[-1][2].append((words[4], _TYPES[words[3]], _TYPES[words[2]]))
         else:
-            raise ValueError(f"cannot read the PLY header line {line.strip()!r}")
+            raise ValueError(f"cannot read the PLY header line {line.strip()[:60]!r}")
+    for name, _, properties in elements:
+        if not properties or len({field for field, _, _ in properties}) < len(properties):
+            raise ValueError(f"the PLY element {name[:40]!r} has no property, or two of one name")
     if encoding not in ("ascii", "binary_little_endian", "binary_big_endian"):
-        raise ValueError(f"unknown PLY format {encoding!r}")
+        raise ValueError(f"unknown PLY format {encoding[:40]!r}")
     return encoding, elements, newline + 1
 
 
@@ -187,7 +189,7 @@ def _integer(data, position, size, big_endian):
     return value
 
 
-def _read_ascii(data: np.ndarray, elements: list, position: int) -> tuple[np.ndarray, np.ndarray]:
+def _read_ascii(data: np.ndarray, elements: list, position: int, report: dict) -> tuple[np.ndarray, np.ndarray]:
     vertices = faces = None
     for name, count, properties in elements:
         scalar = all(counter is None for _, _, counter in properties)
@@ -195,7 +197,11 @@ def _read_ascii(data: np.ndarray, elements: list, position: int) -> tuple[np.nda
             lists = [index for index, (_, _, counter) in enumerate(properties) if counter]
             if len(lists) != 1:
                 raise ValueError("the PLY face element needs exactly one list property")
-            faces, _, position = polygon_lines(data, position, count, lists[0])
+            faces, bad, position = polygon_lines(data, position, count, lists[0])
+            if bad:
+                report["polygons_skipped"] = bad
+        elif name == "vertex" and not scalar:
+            raise ValueError("the PLY vertex element has a list property, which this reader cannot skip")
         else:
             values, position = number_lines(data, position, count, len(properties) if scalar else 0)
             if name == "vertex":
@@ -260,32 +266,30 @@ def _colors(vertices: np.ndarray) -> np.ndarray | None:
 
 def read_stl(path: Path, report: dict) -> SourceMesh:
     """Return the mesh of a binary or text STL file; three vertices a triangle, normals of the file ignored."""
-    data = np.fromfile(path, np.uint8)
+    data = read_bytes(path)
     record = np.dtype([("normal", "<f4", 3), ("corner", "<f4", (3, 3)), ("attribute", "<u2")])
-    count = int(data[80:84].view("<u4")[0]) if len(data) >= 84 else 0
-    starts_solid = data[:5].tobytes().lower() == b"solid"
-    if len(data) >= 84 and 84 + count * record.itemsize == len(data):
-        starts_solid = False
-    if starts_solid and b"facet" in data[:4096].tobytes():
-        positions = _text_stl(data)
-    elif len(data) < 84 + record.itemsize:
+    count = int.from_bytes(data[80:84].tobytes(), "little")
+    exact = len(data) >= 84 and 84 + count * record.itemsize == len(data)
+    start = data[:4096].tobytes().lower().lstrip()
+    if not exact and start.startswith(b"solid") and (b"facet" in start or b"endsolid" in start):
+        return _text_stl(path.stem, data, report)
+    if len(data) < 84 + record.itemsize:
         raise ValueError("holds no triangles (too short for an STL file)")
-    else:
-        room = (len(data) - 84) // record.itemsize
-        if count > room:
-            raise ValueError(f"the STL header announces {count} triangles, the file has room for {room}")
-        block: Any = data[84 : 84 + count * record.itemsize].view(record)
-        positions = block["corner"].reshape(-1, 3).astype(np.float64)
+    room = (len(data) - 84) // record.itemsize
+    if count > room:
+        raise ValueError(f"the STL header announces {count} triangles, the file has room for {room}")
+    if count < room:
+        report["stl_bytes_ignored"] = len(data) - 84 - count * record.itemsize
+    block: Any = data[84 : 84 + count * record.itemsize].view(record)
+    positions = block["corner"].reshape(-1, 3).astype(np.float64)
     faces = np.arange(len(positions), dtype=np.int32).reshape(-1, 3)
     return SourceMesh(path.stem, positions, faces, None, None, None, np.zeros(len(faces), np.int32))
 
 
-def _text_stl(data: np.ndarray) -> np.ndarray:
-    from trimesh.exchange.stl import load_stl_ascii
-
-    loaded = load_stl_ascii(io.StringIO(data.tobytes().decode("utf-8", "replace")))
-    parts = loaded["geometry"].values() if "geometry" in loaded else [loaded]
-    pieces = [np.asarray(part["vertices"], float)[np.asarray(part["faces"], np.int64)].reshape(-1, 3) for part in parts]
-    if not pieces:
-        raise ValueError("holds no triangles")
-    return np.concatenate(pieces)
+def _text_stl(name: str, data: np.ndarray, report: dict) -> SourceMesh:
+    positions, faces, bad = facet_lines(data)
+    if bad:
+        report["facets_skipped"] = bad
+    if b"endsolid" not in data[-4096:].tobytes().lower():
+        report["file_ends_early"] = 1
+    return SourceMesh(name, positions, faces, None, None, None, np.zeros(len(faces), np.int32))

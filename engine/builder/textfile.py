@@ -14,8 +14,8 @@ from engine.builder.source import SourceMesh
 
 @njit(nogil=True, cache=True)
 def skip_blanks(data, here):
-    """Return the first byte that is no space, tab or carriage return."""
-    while here < len(data) and (data[here] == 32 or data[here] == 9 or data[here] == 13):
+    """Return the first byte that is a line feed or belongs to a word: control characters are blanks."""
+    while here < len(data) and data[here] <= 32 and data[here] != 10:
         here += 1
     return here
 
@@ -181,20 +181,55 @@ def polygon_lines(data, here, count, column):
     return corners[:found].copy(), bad, here
 
 
+@njit(nogil=True, cache=True)
+def facet_lines(data):
+    """Read the loops of a text STL file.
+
+    Returns their vertices (n, 3) float64, fan triangles (m, 3) int32, and the number of loops that are no polygon.
+    """
+    vertices, triangles = 0, 0
+    for stage in range(2):
+        if stage == 1:
+            positions, faces = np.empty((vertices, 3), np.float64), np.empty((triangles, 3), np.int32)
+        vertices, triangles, first, bad, here = 0, 0, 0, 0, 0
+        while True:
+            here = next_content(data, here)
+            if here < 0:
+                break
+            kind = data[here] | 32
+            if kind == 118:  # vertex
+                if stage == 1:
+                    here = skip_word(data, here)
+                    for column in range(3):
+                        here = skip_blanks(data, here)
+                        positions[vertices, column], here = parse_number(data, here)
+                vertices += 1
+            elif kind == 101 and here + 3 < len(data) and (data[here + 3] | 32) == 108:  # endloop
+                bad += vertices - first < 3
+                for corner in range(first + 2, vertices):
+                    if stage == 1:
+                        faces[triangles, 0], faces[triangles, 1], faces[triangles, 2] = first, corner - 1, corner
+                    triangles += 1
+                first = vertices
+            here = next_line(data, here)
+        bad += first < vertices
+    return positions, faces, bad
+
+
 def read_bytes(path: Path) -> np.ndarray:
-    """Return the text of a file as UTF-8 bytes (n,) uint8; UTF-16 is recognised by its byte-order mark."""
-    data = path.read_bytes()
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        data = data.decode("utf-16", "replace").encode("utf-8")
-    elif data[:3] == b"\xef\xbb\xbf":
-        data = data[3:]
-    return np.frombuffer(data, np.uint8)
+    """Return the text of a file as UTF-8 bytes (n,) uint8, writable; UTF-16 is recognised by its byte-order mark."""
+    data = np.fromfile(path, np.uint8)
+    mark = data[:3].tobytes()
+    if mark[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = data.tobytes().decode("utf-16", "replace").encode("utf-8")
+        return np.frombuffer(bytearray(text), np.uint8)
+    return data[3:] if mark == b"\xef\xbb\xbf" else data
 
 
 def read_off(path: Path, report: dict) -> SourceMesh:
     """Return the mesh of an OFF file (also COFF, NOFF, STOFF: the extra vertex columns are ignored)."""
     data = read_bytes(path)
-    match = re.match(rb"\s*(?:#[^\n]*\n\s*)*(\w*OFF)\s+(?:#[^\n]*\n\s*)*(BINARY)?", data[:4096].tobytes())
+    match = re.match(rb"\s*(?:#[^\n]*\n\s*)*(\w{0,8}OFF)\s+(?:#[^\n]*\n\s*)*(BINARY)?", data[:4096].tobytes())
     if match is None or match[2]:
         raise ValueError("is not a text OFF file (no 'OFF' in the first line)")
     if match[1] in (b"4OFF", b"nOFF", b"4nOFF"):

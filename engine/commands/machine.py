@@ -14,7 +14,7 @@ from engine import __version__, settings
 if TYPE_CHECKING:
     from engine.gpu.device import Device
 
-_PACKAGES = ("wgpu", "numpy", "numba", "trimesh", "zstandard")
+_PACKAGES = ("wgpu", "numpy", "numba", "zstandard")
 
 
 def describe_run(device: "Device", experiment: dict[str, Any], frame: settings.FrameSettings) -> dict[str, Any]:
