@@ -1,5 +1,6 @@
 """What a mesh file holds, whatever its format, and the checks that every reader's result passes."""
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,7 @@ from engine import materials
 
 LARGEST_COORDINATE = 1e15  # squares of local lengths must stay finite in float32, with room
 SMALLEST_EXTENT = 1e-12
+LARGEST_UV = 1e9  # likewise
 
 
 @dataclass
@@ -81,7 +83,8 @@ def _join(meshes: list[SourceMesh], attribute: str, shape: tuple, dtype: type, v
 def clean_mesh(mesh: SourceMesh, report: dict) -> SourceMesh | None:
     """Return the mesh without bad faces and unused vertices, or None where no face is left.
 
-    Bad faces have an index out of range or a vertex that is not finite; they are counted in `report`.
+    Bad faces have an index out of range or a vertex that is not finite; UVs that are not finite, or beyond
+    LARGEST_UV, become zero. Both are counted in `report`.
     """
     count = len(mesh.positions)
     faces = mesh.faces
@@ -101,7 +104,15 @@ def clean_mesh(mesh: SourceMesh, report: dict) -> SourceMesh | None:
     if not used.all():
         mesh = _drop_unused(mesh, used)
     _check_size(mesh)
-    return mesh
+    return _without_wild_uvs(mesh, report)
+
+
+def _without_wild_uvs(mesh: SourceMesh, report: dict) -> SourceMesh:
+    if mesh.uvs is None or np.abs(mesh.uvs).max() <= LARGEST_UV:
+        return mesh
+    wild = ~(np.abs(mesh.uvs) <= LARGEST_UV).all(axis=1)
+    _add(report, "uvs_not_finite", int(wild.sum()))
+    return dataclasses.replace(mesh, uvs=np.where(wild[:, None], np.float32(0.0), mesh.uvs))
 
 
 def keep_faces(mesh: SourceMesh, keep: np.ndarray) -> SourceMesh:

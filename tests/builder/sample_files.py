@@ -191,12 +191,12 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
 def mutated(data: bytes, random: np.random.Generator) -> bytes:
     """Return the bytes with one to three mistakes: in the JSON, in the numbers of the text, or anywhere."""
     for _ in range(random.integers(1, 4)):
-        which = random.integers(0, 3)
-        if data[:4] == b"glTF" and which:
-            data = _mutated_glb(data, random, alter_json=which == 1)
-        elif data[:1] == b"{" and which:
+        chance = random.random()
+        if data[:4] == b"glTF" and chance < 0.9:
+            data = _mutated_glb(data, random, alter_json=chance < 0.6)
+        elif data[:1] == b"{" and chance < 0.9:
             data = _mutated_json(data, random)
-        elif which == 1:
+        elif chance < 0.4:
             data = _mutated_numbers(data, random)
         else:
             data = _mutated_bytes(data, random)

@@ -13,6 +13,7 @@ from engine.asset import open_asset
 from engine.builder import build
 from tests.builder.sample_files import FORMATS, mutated, sample_file
 
+pytestmark = pytest.mark.filterwarnings("error")  # the user would see them
 LONG, SHORT = 500, 40  # mutations of each format
 LARGEST_SECONDS = 20.0
 LARGEST_MEMORY = 2 << 30
