@@ -127,7 +127,8 @@ def attribute_weights(mesh: WeldedMesh, settings: BuildSettings) -> np.ndarray:
     if mesh.has_uvs:
         uvs = mesh.attributes[sample][:, :, 3:5].astype(np.float64)
         spans = np.linalg.norm(uvs - np.roll(uvs, 1, axis=1), axis=2)
-        ratios = lengths[spans > 0.0] / spans[spans > 0.0]
+        textured = spans > 1e-9  # less is noise, and its ratio may not be finite
+        ratios = lengths[textured] / spans[textured]
         weights.append(np.full(2, settings.uv_weight * float(np.median(ratios)) if len(ratios) else 0.0))
     if mesh.has_colors:
         weights.append(np.full(4, settings.color_weight * edge))
