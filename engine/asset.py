@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from engine import asset_file, asset_pages, asset_storage, layout
+from engine import asset_file, asset_pages, asset_storage
+from engine.asset_page_checks import check_page, page_tables
 from engine.asset_pages import ClusterGeometry
+from engine.asset_tables import check_tables
 
 _CACHED_PAGES = 64
-_TEXTURE_FIELDS = [name for name in layout.MATERIAL.names or () if name.endswith("_texture")]
 _JSON_KEYS = ("meshes", "materials")
 
 
@@ -46,7 +47,7 @@ class Asset:
         """Check and cut `data` (n,) uint8, the bytes of the file; raise ValueError with the reason it is refused."""
         self.path = path
         self._data = data
-        sections = _sections(data)
+        sections, pages_end = _sections(data)
         tables = {name: _table(sections[name], name, dtype) for name, dtype in asset_file.TABLES.items()}
         self.meshes, self.nodes, self.groups = tables["meshes"], tables["nodes"], tables["groups"]
         self.materials, self.instances = tables["materials"], tables["instances"]
@@ -55,7 +56,9 @@ class Asset:
         names = _json(sections["names"], "names")
         self.metadata = _json(sections["metadata"], "metadata")
         self.mesh_names, self.material_names = (names.get(key) for key in _JSON_KEYS)
-        _check_tables(self)
+        check_tables(self, self._texture_table, len(self._images), pages_end)
+        tables_of_pages = self.meshes, self.nodes, self.groups, self.page_table
+        self._page_tables = page_tables(*tables_of_pages, len(self.materials))
         self._pages: OrderedDict[int, np.ndarray] = OrderedDict()
         self._clusters: np.ndarray | None = None
         self._lock = threading.Lock()
@@ -158,12 +161,15 @@ class Asset:
             words = asset_storage.decompress_page(stored, int(entry["word_count"]))
         except ValueError as error:
             raise ValueError(f"page {page} {error}") from None
-        asset_pages.check_page(words, page, self.groups, self.page_count, len(self.materials))
+        check_page(words, page, self._page_tables)
         return words
 
 
-def _sections(data: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the bytes of each section by name, all checksums but those of images and pages checked."""
+def _sections(data: np.ndarray) -> tuple[dict[str, np.ndarray], int]:
+    """Return the bytes of each section by name, and where the first begins.
+
+    All checksums are checked but those of images and pages.
+    """
     size = asset_file.HEADER.itemsize
     header = data[:size].view(asset_file.HEADER)[0]
     if data[:8].tobytes() != asset_file.MAGIC:
@@ -183,17 +189,19 @@ def _sections(data: np.ndarray) -> dict[str, np.ndarray]:
         raise ValueError("is damaged (wrong section table)")
     if zlib.crc32(data[start:end].data) != header["table_checksum"]:
         raise ValueError("is damaged (wrong checksum of the section table)")
-    sections = {}
+    sections, first_section = {}, start
     for entry in data[start:end].view(asset_file.SECTION):
         name, first, count = entry["name"].decode("ascii", "replace"), int(entry["offset"]), int(entry["bytes"])
-        if first + count > len(data) or first % asset_file.SECTION_ALIGNMENT:
+        if name not in asset_file.SECTIONS or name in sections:
+            raise ValueError(f"has an unknown section, or one twice: {name!r}")
+        if not size <= first <= start or first + count > start or first % asset_file.SECTION_ALIGNMENT:
             raise ValueError(f"section {name} lies outside the file")
-        sections[name] = data[first : first + count]
+        sections[name], first_section = data[first : first + count], min(first, first_section)
         if name != "images" and zlib.crc32(sections[name].data) != entry["checksum"]:
             raise ValueError(f"section {name} is damaged (wrong checksum)")
     if missing := set(asset_file.SECTIONS) - set(sections):
         raise ValueError(f"lacks the sections {', '.join(sorted(missing))}")
-    return sections
+    return sections, first_section
 
 
 def _table(section: np.ndarray, name: str, dtype: np.dtype) -> np.ndarray:
@@ -204,7 +212,7 @@ def _table(section: np.ndarray, name: str, dtype: np.dtype) -> np.ndarray:
 
 def _json(section: np.ndarray, name: str) -> dict[str, Any]:
     try:
-        value = json.loads(section.tobytes())
+        value = json.loads(section.tobytes(), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -212,71 +220,5 @@ def _json(section: np.ndarray, name: str) -> dict[str, Any]:
     return value
 
 
-def _check_tables(asset: Asset) -> None:
-    """Raise ValueError where an index leads out of its table."""
-    meshes, nodes, groups, pages = asset.meshes, asset.nodes, asset.groups, asset.page_table
-    materials, textures = asset.materials, asset._texture_table
-    for names, table, kind in ((asset.mesh_names, meshes, "mesh"), (asset.material_names, materials, "material")):
-        if not isinstance(names, list) or len(names) != len(table) or not all(isinstance(n, str) for n in names):
-            raise ValueError(f"has a wrong list of {kind} names")
-    data = asset._data
-    checks = {
-        "meshes": len(meshes) > 0 and len(asset.mesh_triangles) == len(meshes) and _mesh_ranges_fit(asset),
-        "steps of meshes": _powers_of_two(meshes["step"]) and _powers_of_two(meshes["uv_step"]),
-        "nodes": _nodes_fit(meshes, nodes, len(groups)),
-        "groups": (groups["page"] < len(pages)).all() and (groups["mesh"] < len(meshes)).all(),
-        "materials": len(materials) > 0
-        and all(_reference_fits(materials[name], len(textures)) for name in _TEXTURE_FIELDS),
-        "instances": (asset.instances["mesh"] < len(meshes)).all() and np.isfinite(asset.instances["transform"]).all(),
-        "pages": (pages["mesh"] < len(meshes)).all()
-        and (pages["word_count"] <= layout.CONSTANTS["PAGE_WORDS"]).all()
-        and _ranges_fit(pages["offset"], pages["stored_bytes"], len(data)),
-        "textures": _ranges_fit(textures["offset"], textures["bytes"], len(asset._images)),
-    }
-    for name, good in checks.items():
-        if not good:
-            raise ValueError(f"has wrong {name}: an entry is out of range")
-
-
-def _mesh_ranges_fit(asset: Asset) -> bool:
-    """Whether the meshes divide nodes, groups and clusters among them, one after the other."""
-    meshes, groups = asset.meshes, asset.groups
-    counts = {name: meshes[f"{name}_count"].astype(np.int64) for name in ("node", "group", "cluster")}
-    members = groups["place"].astype(np.int64) >> 16 & 255
-    return bool(
-        counts["node"].sum() == len(asset.nodes)
-        and counts["group"].sum() == len(groups)
-        and counts["cluster"].sum() == members.sum()
-        and min(count.min() for count in counts.values()) > 0
-        and (meshes["root_node"] == np.cumsum(counts["node"]) - counts["node"]).all()
-        and (groups["first_cluster"] == np.cumsum(members) - members).all()
-        and (members > 0).all()
-        and (groups["mesh"] == np.repeat(np.arange(len(meshes)), counts["group"])).all()
-        and (meshes["group_base"] == 0).all()
-        and (meshes["material_base"] == 0).all()
-    )
-
-
-def _nodes_fit(meshes: np.ndarray, nodes: np.ndarray, group_count: int) -> bool:
-    """Whether children follow their parents within their mesh, and leaves name groups."""
-    child, count = nodes["child"].astype(np.int64), nodes["child_count"]
-    leaf = count == layout.CONSTANTS["NODE_LEAF"]
-    node_counts = meshes["node_count"].astype(np.int64)
-    if node_counts.sum() != len(nodes):
-        return False
-    mesh_end = np.repeat(np.cumsum(node_counts), node_counts)
-    inner = (count <= layout.CONSTANTS["BVH_WIDTH"]) & (child > np.arange(len(nodes))) & (child + count <= mesh_end)
-    return bool(np.where(leaf, child < group_count, inner).all())
-
-
-def _powers_of_two(steps: np.ndarray) -> bool:
-    return bool((np.isfinite(steps) & (steps > 0) & (np.frexp(steps)[0] == 0.5)).all())
-
-
-def _reference_fits(references: np.ndarray, count: int) -> bool:
-    return bool(((references < count) | (references == layout.NONE)).all())
-
-
-def _ranges_fit(first: np.ndarray, count: np.ndarray, end: int) -> bool:
-    """Whether first + count <= end for unsigned 64-bit numbers, without overflow."""
-    return bool(((first <= end) & (count <= np.uint64(end) - np.minimum(first, np.uint64(end)))).all())
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")

@@ -1,4 +1,4 @@
-"""Read decoded pages: check them against the tables of their asset, and turn streams back into arrays.
+"""Read decoded pages: turn their streams back into arrays.
 
 The bit-exact host twin of shaders/decode.wgsl; the streams are described at Cluster in layout.wgsl.
 """
@@ -46,7 +46,7 @@ def page_dependencies(words: np.ndarray) -> np.ndarray:
 
 def stream_words(clusters: np.ndarray) -> np.ndarray:
     """Return the words (c, 6) int64 of each stream of the records (c,), in the order of STREAMS."""
-    vertices, triangles, flags, widths, ranges = _unpack(clusters)
+    vertices, triangles, flags, widths, ranges = unpack_records(clusters)
     constants = layout.CONSTANTS
     words = np.zeros((len(clusters), 6), np.int64)
     words[:, 0] = ranges
@@ -59,70 +59,11 @@ def stream_words(clusters: np.ndarray) -> np.ndarray:
     return words
 
 
-def _unpack(clusters: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return vertices, triangles, flags, widths (c, 5), ranges of the records, int64."""
+def unpack_records(clusters: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return (vertices, triangles, flags, widths (c, 5), ranges) of layout.CLUSTER records (c,), int64."""
     counts, bits = clusters["counts"].astype(np.int64), clusters["bits"].astype(np.int64)
     widths = bits[:, None] >> np.array([0, 5, 10, 15, 20]) & 31
     return counts & 255, counts >> 8 & 255, counts >> 24, widths, bits >> 25
-
-
-def check_page(words: np.ndarray, page: int, groups: np.ndarray, page_count: int, material_count: int) -> None:
-    """Raise ValueError where anything that is indexed later leaves the page or the tables.
-
-    words (w,) uint32 of a page; groups (g,) layout.GROUP: all groups of the asset.
-    """
-    if len(words) < HEADER_WORDS or page_header(words)["word_count"] != len(words):
-        raise ValueError(f"page {page} has a wrong size")
-    header = {name: int(page_header(words)[name]) for name in layout.PAGE_HEADER.names or ()}
-    records_end = HEADER_WORDS + header["cluster_count"] * RECORD_WORDS
-    data_start = header["dependency_word"] + header["dependency_count"]
-    if header["dependency_word"] < records_end or data_start > len(words):
-        raise ValueError(f"page {page} has a wrong header")
-    if (page_dependencies(words) >= page_count).any():
-        raise ValueError(f"page {page} depends on a page that does not exist")
-    _check_groups(header, page, groups)
-    clusters = page_clusters(words)
-    if len(clusters) == 0 or (clusters["index"] != header["first_cluster"] + np.arange(len(clusters))).any():
-        raise ValueError(f"page {page} has wrong cluster numbers")
-    made_by = clusters["made_by"]
-    if ((made_by >= len(groups)) & (made_by != layout.NONE)).any() or (clusters["group"] >= len(groups)).any():
-        raise ValueError(f"page {page} names a group that does not exist")
-    _check_streams(words, page, clusters, data_start, material_count)
-
-
-def _check_groups(header: dict[str, int], page: int, groups: np.ndarray) -> None:
-    """The groups of the page must say that they are in it, and their members must fill it."""
-    first, end = header["first_group"], header["first_group"] + header["group_count"]
-    own = groups[first:end]
-    place = own["place"].astype(np.int64)
-    count = place >> 16 & 255
-    before = np.cumsum(count) - count
-    if end > len(groups) or len(own) == 0 or (own["page"] != page).any() or ((place & 0xFFFF) != before).any():
-        raise ValueError(f"page {page} and the group table disagree")
-    if (own["first_cluster"] != header["first_cluster"] + before).any() or count.sum() != header["cluster_count"]:
-        raise ValueError(f"page {page} and the group table disagree")
-
-
-def _check_streams(words: np.ndarray, page: int, clusters: np.ndarray, data_start: int, material_count: int) -> None:
-    vertices, triangles, _, _, ranges = _unpack(clusters)
-    start = clusters["data"].astype(np.int64) + HEADER_WORDS + np.arange(len(clusters)) * RECORD_WORDS
-    sizes = stream_words(clusters)
-    if (start < data_start).any() or (start + sizes.sum(axis=1) > len(words)).any():
-        raise ValueError(f"page {page} has a cluster outside the page")
-    if (vertices == 0).any() or (ranges == 0).any() or (triangles == 0).any() or (triangles > MAX_TRIANGLES).any():
-        raise ValueError(f"page {page} has an empty or too large cluster")
-    corners = np.stack([4 * (start + ranges), 4 * (start + ranges) + 3 * triangles], axis=1).ravel()
-    bytes_ = np.append(words.view(np.uint8), np.uint8(0))  # a corner run may end with the page
-    if (np.maximum.reduceat(bytes_, corners)[::2] >= vertices).any():
-        raise ValueError(f"page {page} has a triangle with a vertex that does not exist")
-    owner = np.repeat(np.arange(len(clusters)), ranges)
-    last = np.cumsum(ranges) - 1
-    entry = words[start[owner] + np.arange(len(owner)) - (last + 1 - ranges)[owner]]
-    ends = (entry & 255).astype(np.int64)
-    rising = np.diff(ends, prepend=0) > 0
-    rising[last[:-1] + 1] = ends[last[:-1] + 1] > 0
-    if not rising.all() or (ends[last] != triangles).any() or (entry >> 8 >= material_count).any():
-        raise ValueError(f"page {page} has wrong material ranges")
 
 
 def read_bits(words: np.ndarray, first: int, count: int, widths: np.ndarray) -> np.ndarray:
@@ -151,7 +92,7 @@ def decode_normals(packed: np.ndarray) -> np.ndarray:
 def decode_cluster(words: np.ndarray, place: int, step: float, uv_step: float) -> ClusterGeometry:
     """Return the geometry of the cluster at `place` of a checked page (w,) uint32; the steps are the mesh's."""
     cluster = page_clusters(words)[place : place + 1]
-    vertices, triangles, flags, widths, ranges = (part[0] for part in _unpack(cluster))
+    vertices, triangles, flags, widths, ranges = (part[0] for part in unpack_records(cluster))
     sizes = stream_words(cluster)[0]
     start = HEADER_WORDS + place * RECORD_WORDS + int(cluster["data"][0])
     starts = start + np.cumsum(sizes) - sizes

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine import asset_pages, calibrate, reference, thresholds
+from engine import asset_file, asset_pages, calibrate, reference, thresholds
 from engine.__main__ import run
+from engine.asset_page_checks import check_page, page_tables
 from engine.calibrate import Candidate, choose
 from engine.calibration_scene import SIZE, calibration_scene, strip_asset
 from engine.camera import view_record
@@ -46,7 +47,8 @@ def warnings(monkeypatch, caplog):
 
 def test_the_strip_is_an_asset():
     strip = strip_asset()
-    asset_pages.check_page(strip.words, 0, strip.groups, 1, 1)
+    pages = np.zeros(1, asset_file.PAGE)
+    check_page(strip.words, 0, page_tables(strip.meshes, strip.nodes, strip.groups, pages, 1))
     clusters = strip.clusters()
     assert len(clusters) == strip.meshes["cluster_count"][0] == 1365
     levels = clusters["counts"] >> 16 & 255

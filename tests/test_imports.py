@@ -15,7 +15,15 @@ ENGINE = Path(__file__).resolve().parent.parent / "engine"
 FAMILIES = {
     "bvh": ("bvh", "bvh_kernel", "kernel_cache"),
     "scene": ("scene", "scene_file", "instances"),
-    "asset": ("asset", "asset_file", "asset_pages", "asset_storage", "asset_writer"),
+    "asset": (
+        "asset",
+        "asset_file",
+        "asset_page_checks",
+        "asset_pages",
+        "asset_storage",
+        "asset_tables",
+        "asset_writer",
+    ),
     "reference": ("reference", "ties"),
     "verify": ("verify", "verify_surface"),
     "calibrate": ("calibrate", "calibration_scene"),

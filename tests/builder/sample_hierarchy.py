@@ -85,7 +85,7 @@ def sample_hierarchy(
         cluster_level=np.array([level for _, _, level in done], np.int32),
         group_first_cluster=np.array(group_first, np.int32),
         group_center=centers.astype(np.float32),
-        group_radius=(0.5 + 0.1 * levels).astype(np.float32),
+        group_radius=(0.5 + 2.5 * levels).astype(np.float32),  # centres lie on the unit sphere: they nest
         group_geometric_error=np.where(root, ROOT_ERROR, 0.001 * 2.0**levels + 1e-5 * np.arange(len(levels))).astype(
             "f4"
         ),

@@ -6,8 +6,9 @@ import numba
 import numpy as np
 import pytest
 
-from engine import layout
-from engine.asset_pages import check_page, decode_cluster, decode_normals, page_clusters, page_dependencies, page_header
+from engine import asset_file, layout
+from engine.asset_page_checks import PageTables, check_page, page_tables
+from engine.asset_pages import decode_cluster, decode_normals, page_clusters, page_dependencies, page_header
 from engine.asset_storage import compress_page, decompress_page
 from engine.builder.page_kernels import octahedral
 from engine.builder.pages import ROOT_PAGE_WORDS, STREAMS, Bases, EncodedMesh, encode_mesh
@@ -26,6 +27,12 @@ def encoded(settings: BuildSettings = DEFAULTS, bases: Bases = FIRST, **options:
 
 def pages_of(mesh: EncodedMesh) -> list[np.ndarray]:
     return [mesh.words[start:end] for start, end in zip(mesh.page_word[:-1], mesh.page_word[1:])]
+
+
+def tables_of(mesh: EncodedMesh) -> PageTables:
+    """Return what the pages are checked against, as if the mesh were alone in its asset."""
+    pages = np.zeros(len(mesh.page_word) - 1, asset_file.PAGE)
+    return page_tables(np.array([mesh.record]), mesh.nodes, mesh.groups, pages, 3)
 
 
 def clusters_of(mesh: EncodedMesh) -> np.ndarray:
@@ -117,7 +124,7 @@ def test_pages_keep_their_limits_and_name_what_they_need(settings):
     clusters = clusters_of(mesh)
     page_of_cluster = np.repeat(np.arange(len(pages)), [len(page_clusters(page)) for page in pages])
     for number, page in enumerate(pages):
-        check_page(page, number, mesh.groups, len(pages), 3)
+        check_page(page, number, tables_of(mesh))
         header = page_header(page)
         own = mesh.groups[header["first_group"] : header["first_group"] + header["group_count"]]
         has_root = (own["geometric_error"] == ROOT_ERROR).any()
@@ -288,7 +295,7 @@ def test_a_wrong_index_in_a_page_is_refused(where):
     mesh = encoded(BuildSettings(page_bytes=32768), subdivisions=5)
     number = next(i for i, page in enumerate(pages_of(mesh)) if len(page_dependencies(page)))
     page, count = pages_of(mesh)[number].copy(), len(mesh.page_word) - 1
-    check_page(page, number, mesh.groups, count, 3)
+    check_page(page, number, tables_of(mesh))
     records, streams = page_clusters(page), 8 + int(page_clusters(page)["data"][0])
     ranges = int(records["bits"][0]) >> 25
     if where == "triangle":
@@ -308,4 +315,4 @@ def test_a_wrong_index_in_a_page_is_refused(where):
     else:
         records["index"][1] += 1
     with pytest.raises(ValueError, match=f"page {number} "):
-        check_page(page, number, mesh.groups, count, 3)
+        check_page(page, number, tables_of(mesh))
