@@ -58,14 +58,12 @@ def check_page(words: np.ndarray, page: int, tables: PageTables) -> None:
     owner = np.repeat(np.arange(len(groups)), member_counts(groups))
     mesh = tables.meshes[tables.page_mesh[page]]
     with np.errstate(all="ignore"):
-        checks = (
-            (_are_numbered(clusters, groups, first, owner), "names a cluster or group that does not exist"),
-            (_are_made_by_finer(clusters, groups, owner, tables), "has clusters made by a group that cannot have"),
-            (_boxes_fit(clusters, groups, owner, float(mesh["step"])), "has a cluster that sticks out of its group"),
-        )
-        for good, what in checks:
-            if not good:
-                raise ValueError(f"page {page} {what}")
+        if not _are_numbered(clusters, groups, first, owner):
+            raise ValueError(f"page {page} names a cluster or group that does not exist")
+        if not _are_made_by_finer(clusters, groups, owner, tables):
+            raise ValueError(f"page {page} has a cluster made by a group that cannot have")
+        if not _boxes_fit(clusters, groups, owner, float(mesh["step"])):
+            raise ValueError(f"page {page} has a cluster that sticks out of its group")
     _check_streams(words, page, clusters, data_start, tables.materials)
 
 

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
         from engine.verify import verify_asset
 
         values["problems"] = [str(problem) for problem in verify_asset(asset)]
-    print(to_json(values, indent=2) if options.json else _text(values))
+    print(to_json(values, indent=2) if options.json else as_text(values))
     return 1 if values.get("problems") else 0
 
 
@@ -95,6 +95,10 @@ def _material(name: str, record: np.void) -> dict[str, Any]:
     return {"name": name} | {field: np.asarray(record[field]).tolist() for field in fields}
 
 
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
+
+
 _COUNTS = (
     "source_triangles",
     "instanced_triangles",
@@ -108,7 +112,8 @@ _COUNTS = (
 )
 
 
-def _text(values: dict[str, Any]) -> str:
+def as_text(values: dict[str, Any]) -> str:
+    """Return what `describe` returned as lines for people; names that cannot be printed are escaped."""
     lines = [values["file"]]
     lines += [f"{name.replace('_', ' '):<20}  {values[name]:>15,}" for name in _COUNTS]
     lines.append(f"{'bytes per triangle':<20}  {values['bytes_per_source_triangle']:>15.2f}")
@@ -125,7 +130,7 @@ def _text(values: dict[str, Any]) -> str:
     lines.append("")
     lines += [f"{name.replace('_', ' '):<20}  {count:>15,} bytes" for name, count in values["bytes"].items()]
     lines += [f"{'stream ' + name:<20}  {count:>15,} bytes" for name, count in values["decoded_streams"].items()]
-    lines += [f"material  {material['name']}" for material in values["materials"]]
+    lines += [f"material  {_printable(material['name'])}" for material in values["materials"]]
     lines += [f"texture   {texture['type']}, {texture['bytes']:,} bytes" for texture in values["textures"]]
     if "problems" in values:
         lines += [f"problem: {problem}" for problem in values["problems"]] or ["verified: no problem found"]
