@@ -6,7 +6,6 @@ Growing errors and nested spheres give that; what a group hands on (the edges it
 in its members and in the clusters made from it. verify_surface.py looks at the triangles.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,40 +13,39 @@ import numpy as np
 from engine import layout, verify_surface
 from engine.asset_pages import page_dependencies
 from engine.reference import Tables, cluster_boxes, group_error_pixels, tables
+from engine.verify_surface import Progress
 
 ROOT_ERROR = layout.CONSTANTS["ROOT_ERROR"]
 _EYES_PER_CUT = 4  # eyes on or near sphere surfaces, for each random one
 _LEAF = layout.CONSTANTS["NODE_LEAF"]
 
 
-def verify_asset(
-    asset: Any, cuts: int = 8, seed: int = 0, progress: Callable[[str, int, int], None] | None = None
-) -> list[str]:
+def verify_asset(asset: Any, cuts: int = 8, seed: int = 0, progress: Progress | None = None) -> list[str]:
     """Return what is wrong with the hierarchy of an open asset, one line for each kind of problem; empty when right.
 
     `cuts` random cuts of each kind (uniform error, eye and tau, resident pages) are drawn and looked at. All tables
-    and triangles are held in memory. `progress` is called with (stage, done, total).
+    and triangles are held in memory. `progress` is called with (stage, done, total); what it raises ends the check.
     """
     report = progress or (lambda stage, done, total: None)
     data = asset_tables(asset)
     checks = [check_members, check_errors, check_spheres, check_boxes, check_nodes]
     problems: list[str] = []
     for done, check in enumerate(checks):
-        report("hierarchy", done, len(checks))
+        report("check hierarchy", done, len(checks))
         problems += check(data)
+        if check is check_members and problems:  # the rest relies on who is whose
+            return problems
     problems += check_triangles(data, asset.mesh_triangles)
     if problems:  # the rest relies on the tables
         return problems
     dependencies = [page_dependencies(asset.page_words(page)).astype(np.int64) for page in range(asset.page_count)]
     problems += check_pages(data, dependencies)
     problems += check_decisions(data, cuts, seed)
-    report("surface", 0, 1)
-    surface = verify_surface.read_surface(asset, data)
-    problems += verify_surface.check_groups(data, surface, first_twins(data))
+    surface = verify_surface.read_surface(asset, data, report)
+    problems += verify_surface.check_boxes(data, surface)
+    problems += verify_surface.check_groups(data, surface, first_twins(data), report)
     decisions = sample_decisions(data, dependencies, cuts, seed)
-    problems += verify_surface.check_cuts(data, surface, decisions)
-    report("surface", 1, 1)
-    return problems
+    return problems + verify_surface.check_cuts(data, surface, decisions, report)
 
 
 def asset_tables(asset: Any) -> Tables:

@@ -1,15 +1,18 @@
 """Law 1 on the triangles: members and products of a group share its outline, and cuts of closed meshes are closed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from engine import layout
-from engine.reference import Tables
+from engine.reference import Tables, cluster_boxes
 
 ROOT_ERROR = layout.CONSTANTS["ROOT_ERROR"]
+Progress = Callable[[str, int, int], None]
 LARGEST_AREA_GROWTH = 1.5  # of a cut, against the source
+_CLUSTERS_A_REPORT = 512
 LARGEST_BORDER_GROWTH = 2.0  # of the open border of one group, when it is simplified; most stay below 1.3
 
 
@@ -22,11 +25,20 @@ class Surface:
     area: np.ndarray  # (t,) float64, object space
     edge_mesh: np.ndarray  # (e,) int64: the mesh of each edge
     edge_length: np.ndarray  # (e,) float64, object space
+    box: np.ndarray  # (c, 2, 3) float64, object space: lowest and highest corner of each cluster's vertices
 
 
-def read_surface(asset: Any, data: Tables) -> Surface:
+def _no_progress(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def read_surface(asset: Any, data: Tables, progress: Progress = _no_progress) -> Surface:
     """Decode the triangles of all clusters and number their edges by exact positions."""
-    geometry = [asset.cluster_geometry(cluster) for cluster in range(len(data.clusters))]
+    geometry, cluster_count = [], len(data.clusters)
+    for number in range(cluster_count):
+        if number % _CLUSTERS_A_REPORT == 0:
+            progress("read triangles", number, cluster_count)
+        geometry.append(asset.cluster_geometry(number))
     triangle_count = np.array([len(part.triangles) for part in geometry])
     vertex_count = np.array([len(part.positions) for part in geometry])
     first_vertex = np.repeat(np.cumsum(vertex_count) - vertex_count, triangle_count)
@@ -43,7 +55,18 @@ def read_surface(asset: Any, data: Tables) -> Surface:
     edge = edge.reshape(-1, 3)
     edge_mesh[edge] = data.cluster_mesh[cluster][:, None]
     edge_length[edge] = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2)
-    return Surface(edge, cluster, area, edge_mesh, edge_length)
+    starts = np.cumsum(vertex_count) - vertex_count
+    box = np.stack([np.minimum.reduceat(positions, starts), np.maximum.reduceat(positions, starts)], axis=1)
+    return Surface(edge, cluster, area, edge_mesh, edge_length, box)
+
+
+def check_boxes(data: Tables, surface: Surface) -> list[str]:
+    """The vertices of each cluster fill the box that its record claims: what is outside would be culled wrongly."""
+    low, high = cluster_boxes(data, np.arange(len(data.clusters)))
+    wrong = (surface.box[:, 0] != low).any(axis=1) | (surface.box[:, 1] != high).any(axis=1)
+    count = int(np.count_nonzero(wrong))
+    text = f"{count} of {len(wrong)} clusters do not fill the box they claim (first: {int(wrong.argmax())})"
+    return [text] if count else []
 
 
 def number_rows(rows: np.ndarray) -> np.ndarray:
@@ -55,7 +78,7 @@ def number_rows(rows: np.ndarray) -> np.ndarray:
     return number
 
 
-def check_groups(data: Tables, surface: Surface, twins: np.ndarray) -> list[str]:
+def check_groups(data: Tables, surface: Surface, twins: np.ndarray, progress: Progress = _no_progress) -> list[str]:
     """Every group keeps its outline: the edges that its members share with others are those of its products.
 
     Only free edges (the open border of the surface, and edges of the group's own where more than two triangles meet)
@@ -72,6 +95,7 @@ def check_groups(data: Tables, surface: Surface, twins: np.ndarray) -> list[str]
     present = maker < 0
     changed, grown = np.zeros((2, len(data.groups)), bool)
     for current in np.unique(level):
+        progress("check outlines", int(current), int(level.max()) + 1)
         members = present & replaced & (level[group] == current)
         products = (maker >= 0) & (level[np.maximum(maker, 0)] == current)
         total = np.bincount(surface.edge[present].ravel(), minlength=len(surface.edge_mesh))
@@ -131,7 +155,9 @@ def drawn_clusters(data: Tables, decision: np.ndarray) -> np.ndarray:
     return decision[data.cluster_group] & ((maker < 0) | ~decision[np.maximum(maker, 0)])
 
 
-def check_cuts(data: Tables, surface: Surface, decisions: list[np.ndarray]) -> list[str]:
+def check_cuts(
+    data: Tables, surface: Surface, decisions: list[np.ndarray], progress: Progress = _no_progress
+) -> list[str]:
     """In cuts of closed meshes an even number of triangles meets at each edge; no cut has far more area, or nothing.
 
     Edges where folded parts of one group's products already meet in an odd number are left out.
@@ -146,6 +172,7 @@ def check_cuts(data: Tables, surface: Surface, decisions: list[np.ndarray]) -> l
     folded = keys[(uses > 1) & (uses % 2 == 1)] % edge_count
     borders, overlaps, larger, empty = np.zeros((4, len(decisions)), np.int64)
     for i, decision in enumerate(decisions):
+        progress("check cuts", i, len(decisions))
         drawn = drawn_clusters(data, decision)[surface.cluster]
         uses = np.bincount(surface.edge[drawn].ravel(), minlength=edge_count)
         uses *= closed[surface.edge_mesh]

@@ -7,13 +7,14 @@ import numpy as np
 
 from engine import layout
 from engine.commands.frames import to_json
+from engine.commands.logs import Progress
 
 if TYPE_CHECKING:
     from engine.asset import Asset
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the asset as text or JSON; with --verify return 1 where a law is broken."""
+    """Print the asset as text or JSON; with --verify raise ValueError where law 1 is broken."""
     from engine.asset import open_asset
 
     asset = open_asset(options.asset)
@@ -21,9 +22,12 @@ def run(options: argparse.Namespace) -> int:
     if options.verify:
         from engine.verify import verify_asset
 
-        values["problems"] = [str(problem) for problem in verify_asset(asset)]
+        with Progress(options.verbosity) as progress:
+            values["problems"] = verify_asset(asset, progress=progress)
     print(to_json(values, indent=2) if options.json else as_text(values))
-    return 1 if values.get("problems") else 0
+    if problems := values.get("problems"):
+        raise ValueError(f"{options.asset}: breaks law 1 ({len(problems)} kinds of problems); build it again")
+    return 0
 
 
 def describe(asset: "Asset") -> dict[str, Any]:
@@ -133,5 +137,7 @@ def as_text(values: dict[str, Any]) -> str:
     lines += [f"material  {_printable(material['name'])}" for material in values["materials"]]
     lines += [f"texture   {texture['type']}, {texture['bytes']:,} bytes" for texture in values["textures"]]
     if "problems" in values:
-        lines += [f"problem: {problem}" for problem in values["problems"]] or ["verified: no problem found"]
+        lines += [f"broken    {problem}" for problem in values["problems"]]
+        if not values["problems"]:
+            lines.append("verified: law 1 holds, every cut that was tried covers the surface exactly once")
     return "\n".join(lines)
