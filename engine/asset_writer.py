@@ -73,6 +73,34 @@ class AssetWriter:
             self._file.write(stored)
             self.stored_page_bytes += len(stored)
 
+    @property
+    def page_count(self) -> int:
+        """Number of pages added so far."""
+        return len(self._pages)
+
+    def stored_pages(self, first: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pages from number `first` on: their rows (n,) asset_file.PAGE, and their bytes, uint8.
+
+        Offsets count from the first byte returned. Read back from the file, so that nothing is held twice.
+        """
+        rows = np.array(self._pages[first:], asset_file.PAGE)
+        start, end = int(rows["offset"][0]), self._file.tell()
+        stored = np.empty(end - start, np.uint8)
+        self._file.seek(start)
+        self._file.readinto(stored)
+        self._file.seek(end)
+        rows["offset"] -= np.uint64(start)
+        return rows, stored
+
+    def add_stored_pages(self, rows: np.ndarray, stored: np.ndarray, mesh: int) -> None:
+        """Append pages of one mesh as `stored_pages` returned them, the first at offset 0."""
+        self._align(asset_file.PAGE_ALIGNMENT)
+        start = self._file.tell()
+        for row in rows.tolist():
+            self._pages.append((start + row[0], *row[1:4], mesh))
+            self.stored_page_bytes += row[1]
+        self._file.write(stored.data)
+
     def finish(
         self,
         tables: dict[str, np.ndarray],

@@ -1,7 +1,10 @@
 """The folder of what may be made again: `microlith` in the user's cache folder."""
 
+import contextlib
 import os
+import shutil
 import sys
+import time
 from pathlib import Path
 
 
@@ -16,3 +19,13 @@ def cache_folder(name: str) -> Path:
     else:
         base = Path.home() / ".cache"
     return base / "microlith" / name
+
+
+def remove_unused(base: Path, pattern: str, newest: int, unused_seconds: float) -> None:
+    """Remove folders of `base` that match `pattern`, but the `newest` ones and what changed in the last seconds."""
+    used, now = [], time.time()
+    with contextlib.suppress(OSError):
+        used = sorted(((path.stat().st_mtime, path) for path in base.glob(pattern)), reverse=True)
+    for last, path in used[newest:]:
+        if now - last > unused_seconds:
+            shutil.rmtree(path, ignore_errors=True)

@@ -4,8 +4,9 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.builder.hierarchy import build_hierarchy
 from engine.builder.meshfile import read_mesh_files
 from engine.builder.pages import STREAMS, Bases, encode_mesh
 from engine.builder.report import merged_levels, peak_memory_bytes, plain, versions, without_seconds
+from engine.builder.resume import FinishedMesh, KeptMeshes, mesh_digest
 from engine.builder.source import SourceScene
 from engine.builder.weld import choose_lattice, weld
 from engine.settings import BuildSettings
@@ -27,6 +29,7 @@ __all__ = ["build"]
 
 LOGGER = logging.getLogger("engine")
 Progress = Callable[[str, int, int], None]
+_SERIAL_FACES = 8192  # smaller meshes are built by one thread: to start the others would take longer
 
 
 def build(
@@ -39,25 +42,27 @@ def build(
     """Build the asset `output` from mesh files and return the report, which JSON can hold.
 
     threads: at most so many, default all cores; the bytes written do not depend on it. progress(stage, done, total)
-    is called from this thread. Raises ValueError with one line where an input or a setting cannot be used; the output
-    is then as it was before.
+    is called from this thread. A build of several meshes that was interrupted goes on from its finished meshes.
+    Raises ValueError with one line where an input or a setting cannot be used; the output is then as it was before.
     """
     paths, settings = [Path(path) for path in inputs], settings or BuildSettings()
     progress = progress or (lambda *_: None)
     with _threads(threads) as count, AssetWriter(output, settings.compression_level, count) as writer:
-        building = _Building(writer, settings, progress)
+        building = _Building(writer, settings, count, progress)
         with _first_compilation_logged():
             with building.timed("read"):
                 progress("read", 0, len(paths))
                 scene = read_mesh_files(paths, settings)
                 progress("read", len(paths), len(paths))
-            _build_meshes(building, scene)
-        if not building.rows:
-            raise ValueError(f"{paths[0]}: no triangle with an area is left to build ({building.skipped[0]})")
-        for reason in building.skipped:
-            LOGGER.warning("%s; it is left out", reason)
-        with building.timed("write"):
-            size = _finish(building, scene, [path.name for path in paths])
+            several = len(scene.meshes) > 1
+            with KeptMeshes(writer, settings) if several else nullcontext() as kept:
+                _build_meshes(building, scene, kept)
+                if not building.rows:
+                    raise ValueError(f"{paths[0]}: no triangle with an area is left to build ({building.skipped[0]})")
+                for reason in building.skipped:
+                    LOGGER.warning("%s; it is left out", reason)
+                with building.timed("write"):
+                    size = _finish(building, scene, [path.name for path in paths])
         return _report(building, scene, size)
 
 
@@ -67,6 +72,7 @@ class _Building:
 
     writer: AssetWriter
     settings: BuildSettings
+    threads: int
     progress: Progress
     rows: list[dict] = field(default_factory=list)  # one for each mesh that was stored
     numbers: list[int] = field(default_factory=list)  # its number in the source
@@ -88,7 +94,7 @@ class _Building:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
-def _build_meshes(building: _Building, scene: SourceScene) -> None:
+def _build_meshes(building: _Building, scene: SourceScene, kept: KeptMeshes | None) -> None:
     """Build every mesh of the scene and write its pages; a source mesh is released as soon as it is welded."""
     flags = scene.materials["flags"]
     building.mesh_count = len(scene.meshes)
@@ -96,10 +102,22 @@ def _build_meshes(building: _Building, scene: SourceScene) -> None:
     with building.timed("weld"):
         building.step, origins = choose_lattice(scene.meshes, building.settings, scene.report)
     ends = 2 * np.cumsum([len(mesh.faces) for mesh in scene.meshes])
-    total, before = int(ends[-1]), 0
+    total, taken = int(ends[-1]), 0
     waiting, scene.meshes = scene.meshes[::-1], []
     for number, origin in enumerate(origins):
-        source = waiting.pop()
+        source, before = waiting.pop(), int(ends[number - 1]) if number else 0
+        if kept is not None:
+            with building.timed("keep"):
+                digest = mesh_digest(source, building.step, origin, flags, building.bases)
+                finished = kept.take(digest, building.bases.mesh)
+            if finished is not None:
+                _append(building, finished, number)
+                taken += 1
+                continue
+        if taken:
+            LOGGER.info("continuing: %d of %d meshes are done", taken, building.mesh_count)
+            taken = 0
+        numba.set_num_threads(1 if len(source.faces) < _SERIAL_FACES else building.threads)
         try:
             with building.timed("weld"):
                 welded = weld(source, building.step, origin, building.settings, two_sided)
@@ -108,18 +126,23 @@ def _build_meshes(building: _Building, scene: SourceScene) -> None:
             continue
         finally:
             del source
-        _build_mesh(building, welded, number, flags, lambda done, before=before: _step(building, before + done, total))
-        before = int(ends[number])
-        _step(building, before, total)
+        step = partial(_step, building, total, before)
+        finished = _build_mesh(building, welded, flags, step)
+        _append(building, finished, number)
+        if kept is not None:
+            with building.timed("keep"):
+                kept.add(digest, finished)
+        _step(building, total, int(ends[number]), 0)
 
 
-def _step(building: _Building, done: int, total: int) -> None:
-    building.progress("build", min(done, total), total)
+def _step(building: _Building, total: int, before: int, done: int) -> None:
+    building.progress("build", min(before + done, total), total)
 
 
 def _build_mesh(
-    building: _Building, welded: Any, number: int, material_flags: np.ndarray, progress: Callable[[int], None]
-) -> None:
+    building: _Building, welded: Any, material_flags: np.ndarray, progress: Callable[[int], None]
+) -> FinishedMesh:
+    """Build one mesh and write its pages."""
     with building.timed("hierarchy"):
         hierarchy = build_hierarchy(welded, building.settings, lambda _, done, __: progress(done))
     with building.timed("pages"):
@@ -128,35 +151,39 @@ def _build_mesh(
     stored_before = building.writer.stored_page_bytes
     with building.timed("compress"):
         building.writer.add_pages(mesh.words, mesh.page_word, bases.mesh)
+    row = {
+        "name": welded.name,
+        "source_triangles": mesh.source_triangles,
+        "stored_triangles": mesh.stored_triangles,
+        "clusters": int(mesh.record["cluster_count"]),
+        "groups": int(mesh.record["group_count"]),
+        "nodes": int(mesh.record["node_count"]),
+        "root_clusters": _root_clusters(mesh.groups),
+        "pages": len(mesh.page_word) - 1,
+        "page_bytes": 4 * len(mesh.words),
+        "stored_page_bytes": building.writer.stored_page_bytes - stored_before,
+        "dropped": {name: int(count) for name, count in welded.dropped.items()},
+        "levels": plain(hierarchy.report),
+    }
+    return FinishedMesh(mesh.record, mesh.nodes, mesh.groups, row, mesh.stream_bytes)
+
+
+def _append(building: _Building, mesh: FinishedMesh, number: int) -> None:
+    """Add a mesh, number `number` of the source, to the tables."""
     for name, count in mesh.stream_bytes.items():
         building.stream_bytes[name] += count
-    page_count, record = len(mesh.page_word) - 1, mesh.record
-    building.records.append(record)
+    building.records.append(mesh.record)
     building.nodes.append(mesh.nodes)
     building.groups.append(mesh.groups)
     building.numbers.append(number)
-    building.rows.append(
-        {
-            "name": welded.name,
-            "source_triangles": mesh.source_triangles,
-            "stored_triangles": mesh.stored_triangles,
-            "clusters": int(record["cluster_count"]),
-            "groups": int(record["group_count"]),
-            "nodes": int(record["node_count"]),
-            "root_clusters": _root_clusters(mesh.groups),
-            "pages": page_count,
-            "page_bytes": 4 * len(mesh.words),
-            "stored_page_bytes": building.writer.stored_page_bytes - stored_before,
-            "dropped": {name: int(count) for name, count in welded.dropped.items()},
-            "levels": hierarchy.report,
-        }
-    )
+    building.rows.append(mesh.row)
+    bases = building.bases
     building.bases = Bases(
         mesh=bases.mesh + 1,
         node=bases.node + len(mesh.nodes),
         group=bases.group + len(mesh.groups),
-        cluster=bases.cluster + int(record["cluster_count"]),
-        page=bases.page + page_count,
+        cluster=bases.cluster + int(mesh.record["cluster_count"]),
+        page=bases.page + mesh.row["pages"],
     )
 
 

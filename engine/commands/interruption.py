@@ -1,4 +1,4 @@
-"""Ctrl-C: tidy up and leave without a stack trace, also while a library or a kernel holds the interpreter.
+"""Ctrl-C and SIGTERM: tidy up and leave without a stack trace, also while a library or a kernel holds the interpreter.
 
 While a command runs, the first signal raises KeyboardInterrupt, so that temporary files are removed. Compiled code
 delays that, and a callback from C swallows it; a thread that hears of the signal through a pipe then ends the process.
@@ -14,15 +14,16 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-CODE = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE_SECONDS = 2.0
 _heard = threading.Event()  # by the thread
 _raised = threading.Event()  # in the main thread
 _raising = False
+_code = 128 + signal.SIGINT  # how the process ends
 
 
 def install() -> None:
-    """Take over SIGINT for the rest of the process: it ends the process at once, or inside `raising` tidily."""
+    """Take over SIGNALS for the rest of the process: one ends the process at once, or inside `raising` tidily."""
     hear, tell = os.pipe()
     os.set_blocking(tell, False)
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
@@ -34,12 +35,13 @@ def install() -> None:
             default_hook(unraisable)
 
     sys.unraisablehook = hook
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
 
 
 @contextmanager
 def raising() -> Generator[None]:
-    """Let the first SIGINT in this block raise KeyboardInterrupt, where `install` was called."""
+    """Let the first of SIGNALS in this block raise KeyboardInterrupt, where `install` was called."""
     global _raising
     _raising = True
     try:
@@ -59,7 +61,7 @@ def leave() -> NoReturn:
     with suppress(OSError):
         sys.stdout.flush()
         os.write(2, b"\nmicrolith: interrupted\n")
-    os._exit(CODE)
+    os._exit(_code)
 
 
 def _remove_partial_files() -> None:
@@ -72,7 +74,9 @@ def _remove_partial_files() -> None:
                 os.unlink(target)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    global _code
+    _code = 128 + number
     if _raised.is_set() or not _raising:
         leave()
     _raised.set()
@@ -80,7 +84,10 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _leave_late(hear: int) -> None:
-    os.read(hear, 1)
+    global _code
+    while (number := os.read(hear, 1)[0]) not in SIGNALS:
+        pass
+    _code = 128 + number
     _heard.set()
     time.sleep(GRACE_SECONDS)
     leave()
