@@ -29,7 +29,7 @@ def open_asset(path: str | Path) -> "Asset":
     try:
         if path.stat().st_size < asset_file.HEADER.itemsize:
             raise ValueError("is too short to be a .mlith asset")
-        return Asset(path, np.memmap(path, np.uint8, "r"))
+        return Asset(path, np.asarray(np.memmap(path, np.uint8, "r")))  # slices of a plain array cost less
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 

@@ -71,9 +71,12 @@ def _check_header(words: np.ndarray, page: int, first_group: int, groups: np.nda
     """Check header and dependencies; return the word where the streams begin."""
     header = page_header(words)
     is_root = groups["geometric_error"][0] >= ROOT_ERROR
+    last = groups[-1]
+    first_cluster = int(groups["first_cluster"][0])
+    end_cluster = int(last["first_cluster"]) + (int(last["place"]) >> 16 & 255)
     expected = {
-        "cluster_count": int(member_counts(groups).sum()),
-        "first_cluster": int(groups["first_cluster"][0]),
+        "cluster_count": end_cluster - first_cluster,
+        "first_cluster": first_cluster,
         "first_group": first_group,
         "group_count": len(groups),
         "word_count": len(words),

@@ -85,9 +85,8 @@ class AssetWriter:
         """
         rows = np.array(self._pages[first:], asset_file.PAGE)
         start, end = int(rows["offset"][0]), self._file.tell()
-        stored = np.empty(end - start, np.uint8)
         self._file.seek(start)
-        self._file.readinto(stored)
+        stored = np.frombuffer(self._file.read(end - start), np.uint8)
         self._file.seek(end)
         rows["offset"] -= np.uint64(start)
         return rows, stored

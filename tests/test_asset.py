@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import asset_file, layout
+from engine import asset_file, asset_tables, layout
 from engine.asset import Asset, open_asset
 from engine.asset_writer import AssetWriter
 from engine.builder.pages import Bases, EncodedMesh, encode_mesh
+from engine.frame import queues
 from engine.materials import default_material
 from engine.settings import BuildSettings
 from tests.builder.sample_hierarchy import STEP, sample_hierarchy
@@ -234,12 +235,61 @@ def spoiled(meshes: list[EncodedMesh], table: str, field: str, row: int, value: 
         ("materials", "normal_texture", 0, 2),
         ("instances", "mesh", 0, 2),
         ("instances", "transform", 0, np.inf),
+        ("nodes", "box_max", 0, -1e3),
+        ("nodes", "radius", 0, 1e-3),
+        ("nodes", "geometric_error", -1, 1e-9),
+        ("nodes", "made_by_geometric_error", 0, 1e9),
+        ("nodes", "center", 0, np.nan),
+        ("groups", "geometric_error", 0, np.nan),
+        ("groups", "radius", -1, np.inf),
+        ("groups", "box_min", 0, -1e3),
+        ("groups", "place", 1, 33 << 16),
+        ("meshes", "box_max", 0, 1e9),
+        ("meshes", "radius", 0, 1e-3),
+        ("meshes", "origin_high", 1, np.nan),
+        ("materials", "shader", 0, 1),
+        ("materials", "flags", 1, 8),
+        ("materials", "sampler", 1, 3),
+        ("materials", "base_color", 2, np.nan),
+        ("triangles", "source", 0, 0),
+        ("triangles", "stored", 1, 1 << 62),
     ],
 )
 def test_an_index_out_of_range_is_refused(tmp_path, meshes, table, field, row, value):
     write(tmp_path / "wrong.mlith", meshes, tables={table: spoiled(meshes, table, field, row, value)})
     with pytest.raises(ValueError, match=r"wrong\.mlith: has wrong \w+"):
         open_asset(tmp_path / "wrong.mlith")
+
+
+def test_nodes_with_two_parents_are_refused(tmp_path, meshes):
+    """Each such node doubles the work: a few dozen of them would keep a traversal busy for ever."""
+    nodes = sample_tables(meshes)["nodes"].copy()
+    first, second = np.flatnonzero(nodes["child_count"][: len(meshes[0].nodes)] > 0)[-2:]
+    assert nodes["child_count"][first] >= 2
+    nodes["child"][first] = nodes["child"][second]
+    nodes["child_count"][first] = nodes["child_count"][second]
+    write(tmp_path / "wrong.mlith", meshes, tables={"nodes": nodes})
+    with pytest.raises(ValueError, match="not a tree"):
+        open_asset(tmp_path / "wrong.mlith")
+
+
+def test_nodes_deeper_than_traversal_goes_are_refused(tmp_path, meshes):
+    assert asset_tables.LARGEST_DEPTH == queues.MAX_LEVELS
+    for more, good in ((asset_tables.LARGEST_DEPTH - 8, True), (asset_tables.LARGEST_DEPTH + 1, False)):
+        tables = {name: table.copy() for name, table in sample_tables(meshes).items()}
+        root = int(tables["meshes"]["root_node"][1])
+        nodes = tables["nodes"]
+        nodes["child"][root:][nodes["child_count"][root:] > 0] += more
+        chain = np.repeat(nodes[root : root + 1], more)
+        chain["child"], chain["child_count"] = root + 1 + np.arange(more), 1
+        tables["nodes"] = np.concatenate([nodes[:root], chain, nodes[root:]])
+        tables["meshes"]["node_count"][1] += more
+        write(tmp_path / "deep.mlith", meshes, tables=tables)
+        if good:
+            read_everything(open_asset(tmp_path / "deep.mlith"))
+        else:
+            with pytest.raises(ValueError, match="more than 32 levels"):
+                open_asset(tmp_path / "deep.mlith")
 
 
 def test_other_files_are_refused_in_plain_words(path, tmp_path, monkeypatch):
