@@ -204,8 +204,14 @@ def test_the_command_line_says_one_line(base, parts, seed, tmp_path, capsys):
     code = run(["info", str(path)])
     captured = capsys.readouterr()
     assert code in (0, 1)
-    if code:
-        assert captured.out == ""
+    if code == 0:
+        return
+    assert captured.out == ""
+    for command in (None, ["render", str(path), "-o", str(tmp_path / "image.png"), "--size", "64x36"]):
+        if command is not None:
+            assert run(command) == 1
+            captured = capsys.readouterr()
         assert captured.err.startswith(f"microlith: {path}: ")
         assert captured.err.count("\n") == 1
         assert "internal error" not in captured.err
+    assert not (tmp_path / "image.png").exists()
