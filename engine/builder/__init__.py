@@ -102,7 +102,7 @@ def _build_meshes(building: _Building, scene: SourceScene, kept: KeptMeshes | No
     with building.timed("weld"):
         building.step, origins = choose_lattice(scene.meshes, building.settings, scene.report)
     ends = 2 * np.cumsum([len(mesh.faces) for mesh in scene.meshes])
-    total, taken = int(ends[-1]), 0
+    total, taken, is_told = int(ends[-1]), 0, False
     waiting, scene.meshes = scene.meshes[::-1], []
     for number, origin in enumerate(origins):
         source, before = waiting.pop(), int(ends[number - 1]) if number else 0
@@ -113,10 +113,11 @@ def _build_meshes(building: _Building, scene: SourceScene, kept: KeptMeshes | No
             if finished is not None:
                 _append(building, finished, number)
                 taken += 1
+                _step(building, total, int(ends[number]), 0)
                 continue
-        if taken:
+        if taken and not is_told:
             LOGGER.info("continuing: %d of %d meshes are done", taken, building.mesh_count)
-            taken = 0
+        is_told = True
         numba.set_num_threads(1 if len(source.faces) < _SERIAL_FACES else building.threads)
         try:
             with building.timed("weld"):
@@ -133,6 +134,8 @@ def _build_meshes(building: _Building, scene: SourceScene, kept: KeptMeshes | No
             with building.timed("keep"):
                 kept.add(digest, finished)
         _step(building, total, int(ends[number]), 0)
+    if taken and not is_told:
+        LOGGER.info("continuing: all %d meshes are done", taken)
 
 
 def _step(building: _Building, total: int, before: int, done: int) -> None:
