@@ -1,6 +1,7 @@
 """An interrupted build of many meshes leaves nothing beside its output, and goes on where it was."""
 
 import base64
+import errno
 import json
 import logging
 import os
@@ -111,6 +112,20 @@ def test_a_build_goes_on_and_gives_the_same_bytes(scene, whole, cache, tmp_path,
     assert report["source_triangles"] == open_asset(output).source_triangles
     assert len(report["meshes"]) == MESHES
     json.dumps(report)
+
+
+def test_a_build_that_only_had_to_be_written_is_written(scene, whole, cache, tmp_path, log, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.builder._finish", full)
+        with pytest.raises(OSError, match="no space left"):
+            build([scene], tmp_path / "a.mlith")
+    assert not (tmp_path / "a.mlith").exists()
+    build([scene], tmp_path / "a.mlith")
+    assert (tmp_path / "a.mlith").read_bytes() == whole
+    assert continued(log) == [f"continuing: all {MESHES} meshes are done"]
 
 
 def test_other_settings_outputs_and_inputs_begin_anew(scene, whole, cache, tmp_path, log):
