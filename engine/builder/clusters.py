@@ -3,7 +3,7 @@
 A kd-tree over triangle centroids, whose left side always takes a whole number of full clusters, so that one cluster
 in a range is left partly filled, not one in two. Splitting goes on inside a cluster, which keeps neighbouring
 triangles close in the final order. Median splits: J. L. Bentley, Multidimensional binary search trees, 1975;
-selection: C. A. R. Hoare, Algorithm 65: find, 1961.
+selection: C. A. R. Hoare, Algorithm 65: find, 1961, with the partition of N. Lomuto (J. Bentley, 1984).
 """
 
 import numpy as np
@@ -221,24 +221,31 @@ def _select(points, order, first, last, middle, axis):
         else:
             a, b, c = points[low, axis], points[(low + high) // 2, axis], points[high, axis]
             pivot = max(min(a, b), min(max(a, b), c))
-        i, j = low, high
-        while i <= j:
-            while points[i, axis] < pivot:
-                i += 1
-            while points[j, axis] > pivot:
-                j -= 1
-            if i <= j:
-                for k in range(3):
-                    points[i, k], points[j, k] = points[j, k], points[i, k]
-                order[i], order[j] = order[j], order[i]
-                i += 1
-                j -= 1
-        if middle <= j:
-            high = j
-        elif middle >= i:
+        i = _partition(points, order, low, high, axis, pivot, False)
+        if middle < i:
+            high = i - 1
+        elif i > low:
             low = i
-        else:
-            return
+        else:  # the pivot is the least of all
+            low = _partition(points, order, low, high, axis, pivot, True)
+            if middle < low:
+                return
+
+
+@njit(nogil=True, cache=True)
+def _partition(points, order, low, high, axis, pivot, equal):
+    """Move what is below the pivot, or equal where that counts, to the front of low..high; return where it ends.
+
+    Without branches that depend on the coordinates: they would be mispredicted half of the time.
+    """
+    end = low
+    for i in range(low, high + 1):
+        x, y, z, number, value = points[i, 0], points[i, 1], points[i, 2], order[i], points[i, axis]
+        points[i, 0], points[i, 1], points[i, 2] = points[end, 0], points[end, 1], points[end, 2]
+        order[i] = order[end]
+        points[end, 0], points[end, 1], points[end, 2], order[end] = x, y, z, number
+        end += 1 if value < pivot or (equal and value == pivot) else 0
+    return end
 
 
 @njit(nogil=True, cache=True)

@@ -10,7 +10,8 @@ A quadric is ten numbers: xx, yy, zz, xy, xz, yz, x, y, z, 1 of `p^T A p + 2 b^T
 import math
 
 import numpy as np
-from numba import njit
+
+from engine.builder.kernels import bare_njit, inline_njit
 
 BORDER = 1  # edge with one triangle
 SEAM = 2  # the two triangles of the edge use different vertices there
@@ -23,16 +24,19 @@ REGULARIZATION = 1e-3  # pull to the middle of the edge, against the quadric's t
 SHAPE_COST = 1e-6  # added cost of an edge's squared length, so that flat parts keep even triangles
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def add_face_quadrics(place, locked, face_position, attributes, faces, face_edge, edge_flags, quadrics):
+@bare_njit
+def add_face_quadrics(place, locked, face_position, attributes, faces, face_edge, edge_flags, quadrics, row):
     """Add the quadrics of all faces, borders, seams and attributes.
 
-    place (p, 3) float64; face_position (m, 3) int32; attributes (v, k) float64 in lattice units; faces (m, 3) int32
-    vertices; face_edge (m, 3) int32, the edge from side to next side (-1: face takes no part); edge_flags (e,) uint8.
-    Written: quadrics: (position_quadric (p, 10), vertex_quadric (v, 11: quadric, area), gradient (v, k, 4)) float64.
+    place (p, 3) float64; face_position (m, 4) int32; attributes (v, k) float64 in lattice units; faces (m, 3) int32
+    vertices; face_edge (m, 4) int32, the edge from side to next side (-1: face takes no part); edge_flags (e,) uint8.
+    Written: quadrics: (position_quadric (p, 10), vertex_quadric (v, 12 + 4k)) float64; a row of the latter is a
+    quadric, the area, a gap, and the area-weighted gradient and value at the origin of each attribute.
+    row (12 + 4k,) float64: scratch.
     """
-    position_quadric, vertex_quadric, gradient = quadrics
+    position_quadric, vertex_quadric = quadrics
     columns = attributes.shape[1]
+    row[11] = 0.0
     for face in range(len(faces)):
         if face_edge[face, 0] < 0:
             continue
@@ -70,27 +74,16 @@ def add_face_quadrics(place, locked, face_position, attributes, faces, face_edge
             xx, yy, zz = xx + gx * gx, yy + gy * gy, zz + gz * gz
             xy, xz, yz = xy + gx * gy, xz + gx * gz, yz + gy * gz
             bx, by, bz, cc = bx + gx * g, by + gy * g, bz + gz * g, cc + g * g
-            for vertex in (v0, v1, v2):
-                gradient[vertex, column, 0] += area * gx
-                gradient[vertex, column, 1] += area * gy
-                gradient[vertex, column, 2] += area * gz
-                gradient[vertex, column, 3] += area * g
+            row[12 + 4 * column], row[13 + 4 * column] = area * gx, area * gy
+            row[14 + 4 * column], row[15 + 4 * column] = area * gz, area * g
+        row[0], row[1], row[2], row[3], row[4] = area * xx, area * yy, area * zz, area * xy, area * xz
+        row[5], row[6], row[7], row[8], row[9], row[10] = area * yz, area * bx, area * by, area * bz, area * cc, area
         for vertex in (v0, v1, v2):
-            row = vertex_quadric[vertex]
-            row[0] += area * xx
-            row[1] += area * yy
-            row[2] += area * zz
-            row[3] += area * xy
-            row[4] += area * xz
-            row[5] += area * yz
-            row[6] += area * bx
-            row[7] += area * by
-            row[8] += area * bz
-            row[9] += area * cc
-            row[10] += area
+            for c in range(12 + 4 * columns):
+                vertex_quadric[vertex, c] += row[c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@inline_njit
 def _add_plane(quadric, index, nx, ny, nz, d, weight):
     wx, wy, wz, wd = weight * nx, weight * ny, weight * nz, weight * d
     row = quadric[index]
@@ -106,7 +99,7 @@ def _add_plane(quadric, index, nx, ny, nz, d, weight):
     row[9] += wd * d
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def _add_line(quadric, positions, a, b, nx, ny, nz, flags):
     """Add the plane through the edge a b that stands upright on its triangle of unit normal n."""
     ex, ey, ez = positions[b, 0] - positions[a, 0], positions[b, 1] - positions[a, 1], positions[b, 2] - positions[a, 2]
@@ -119,10 +112,10 @@ def _add_line(quadric, positions, a, b, nx, ny, nz, flags):
     _add_plane(quadric, b, lx, ly, lz, d, weight)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@inline_njit
 def sum_edge_quadric(i, j, pairs, pair_count, quadrics):
     """Return the quadric of merging position i with j, and the vertices of each of pairs (n, 2): ten numbers."""
-    position_quadric, vertex_quadric, gradient = quadrics
+    position_quadric, vertex_quadric = quadrics
     xx, yy = position_quadric[i, 0] + position_quadric[j, 0], position_quadric[i, 1] + position_quadric[j, 1]
     zz, xy = position_quadric[i, 2] + position_quadric[j, 2], position_quadric[i, 3] + position_quadric[j, 3]
     xz, yz = position_quadric[i, 4] + position_quadric[j, 4], position_quadric[i, 5] + position_quadric[j, 5]
@@ -144,11 +137,11 @@ def sum_edge_quadric(i, j, pairs, pair_count, quadrics):
         y += vertex_quadric[a, 7] + vertex_quadric[b, 7]
         z += vertex_quadric[a, 8] + vertex_quadric[b, 8]
         c += vertex_quadric[a, 9] + vertex_quadric[b, 9]
-        for column in range(gradient.shape[1]):
-            gx = gradient[a, column, 0] + gradient[b, column, 0]
-            gy = gradient[a, column, 1] + gradient[b, column, 1]
-            gz = gradient[a, column, 2] + gradient[b, column, 2]
-            g = gradient[a, column, 3] + gradient[b, column, 3]
+        for column in range(12, vertex_quadric.shape[1], 4):
+            gx = vertex_quadric[a, column] + vertex_quadric[b, column]
+            gy = vertex_quadric[a, column + 1] + vertex_quadric[b, column + 1]
+            gz = vertex_quadric[a, column + 2] + vertex_quadric[b, column + 2]
+            g = vertex_quadric[a, column + 3] + vertex_quadric[b, column + 3]
             hx, hy, hz = gx * inverse, gy * inverse, gz * inverse
             xx, yy, zz = xx - gx * hx, yy - gy * hy, zz - gz * hz
             xy, xz, yz = xy - gx * hy, xz - gx * hz, yz - gy * hz
@@ -156,21 +149,18 @@ def sum_edge_quadric(i, j, pairs, pair_count, quadrics):
     return xx, yy, zz, xy, xz, yz, x, y, z, c
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@inline_njit
 def merge_quadrics(i, j, pairs, pair_count, quadrics):
     """Add the quadrics of position i to j, and of the first vertex of each pair to the second."""
-    position_quadric, vertex_quadric, gradient = quadrics
+    position_quadric, vertex_quadric = quadrics
     for c in range(10):
         position_quadric[j, c] += position_quadric[i, c]
-    for n in range(pair_count if gradient.shape[1] > 0 else 0):
-        for c in range(11):
+    for n in range(pair_count if len(vertex_quadric) > 0 else 0):
+        for c in range(vertex_quadric.shape[1]):
             vertex_quadric[pairs[n, 1], c] += vertex_quadric[pairs[n, 0], c]
-        for column in range(gradient.shape[1]):
-            for c in range(4):
-                gradient[pairs[n, 1], column, c] += gradient[pairs[n, 0], column, c]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@inline_njit
 def quadric_value(q, x, y, z):
     """Return the quadric q, ten numbers, at a point."""
     return (
@@ -181,7 +171,7 @@ def quadric_value(q, x, y, z):
     )
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@inline_njit
 def best_place(q, positions, i, j):
     """Return the lattice point (x, y, z) where the quadric q is least, near the edge i j.
 

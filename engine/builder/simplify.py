@@ -1,14 +1,23 @@
 """Simplification of one group of clusters by edge collapse.
 
-Quadrics and placement: quadric.py (Garland and Heckbert 1997, Hoppe 1999). Topology: topology.py. Queue: lazily updated
-priorities, where a stale cost is a lower bound that is corrected when it reaches the top (Cohen, Manocha and Olano,
-Simplifying Polygonal Models Using Successive Mappings, 1997). Groups that collapses cannot shrink go to `thin_group`.
+Quadrics and placement: quadric.py (Garland and Heckbert 1997, Hoppe 1999). Topology: topology.py. Queue: buckets of
+nearly equal costs (R. B. Dial, Algorithm 360, 1969) with lazily updated priorities, where a stale cost is a lower bound
+that is corrected when it reaches the top (Cohen, Manocha and Olano, Simplifying Polygonal Models Using Successive
+Mappings, 1997). Groups that collapses cannot shrink go to `thin_group`.
+
+What the kernels share comes in tuples. *points*, one entry for each position: place (p, 3) float64 about the group's
+center, locked bool, kind and wedge (see topology.py), changed int32: by which collapse, refused bool: an edge was
+rejected here, mark int32. *looks*, for each vertex: attributes (v, k) float32, changed bool. *queue*:
+bucket_head int32, the first edge of each bucket; for each edge bucket_next int32, evaluated int32: after how many
+collapses, state uint8, edge_place (e, 3) float32; and one cost as float64 and as int64. *scratch*: rings and pairs.
 """
 
 import numpy as np
 from numba import njit
 
+from engine.builder.kernels import bare_njit, inline_njit
 from engine.builder.quadric import (
+    BORDER,
     HARD,
     SEAM,
     SHAPE_COST,
@@ -30,17 +39,20 @@ from engine.builder.topology import (
     all_pairs,
     classify_positions,
     close_hole,
+    collect_ring,
     edge_pairs,
     last_hole_corner,
     link_is_simple,
     make_mesh,
     merge_corners,
-    next_side,
-    previous_side,
+    previous_corner,
 )
 
 __all__ = ["simplify_group", "thin_group"]
 
+LEAST_BUCKET = (1023 - 24) << 4  # sixteen buckets for each power of two, of costs from 2^-24
+BUCKETS = 114 << 4
+HOLE_COST = 0.5  # of the cost of an edge that closes a hole: its border pins the triangles around it
 LEAST_COSINE_SQUARED = 0.04  # of the angle that a collapse may turn a triangle by: 78 degrees
 
 
@@ -65,82 +77,175 @@ def simplify_group(
     Closed manifold input stays closed and manifold; no triangle turns by more than 78 degrees; no edge between two
     locked positions is made, since another group may hold it too.
     """
-    center = _integer_center(positions)
-    place = positions - center
     seam = SOFT if attributes.shape[1] == 3 else SEAM
-    mesh = make_mesh(faces.copy(), vertex_position, face_material, len(positions), seam)
+    mesh = make_mesh(faces, vertex_position, face_material, len(positions), seam)
+    corners = (mesh[0].reshape(-1), mesh[1].reshape(-1), mesh[5].reshape(-1))
     kind, wedge = classify_positions(mesh, locked, vertex_position)
-    scaled = _scaled_attributes(attributes, attribute_weights)
-    vertex_rows = len(attributes) if scaled.shape[1] > 0 else 0
-    quadrics = (
-        np.zeros((len(positions), 10)),
-        np.zeros((vertex_rows, 11)),
-        np.zeros((vertex_rows, scaled.shape[1], 4)),
-    )
-    add_face_quadrics(place, locked, mesh[1], scaled, faces, mesh[5], mesh[7], quadrics)
-    new_attributes = attributes.copy()
-    _collapse_edges(target_triangles, place, locked, kind, wedge, seam, new_attributes, mesh, quadrics)
-    new_faces, alive = mesh[0], mesh[2]
+    place, center = np.empty((len(positions), 3)), np.empty(3)
+    _center_places(positions, place, center)
+    quadrics = _quadrics(place, locked, attributes, attribute_weights, faces, mesh)
+    count, edges = len(place), len(mesh[6])
+    changed, refused = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.bool_)
+    points = (place, locked, kind, wedge, changed, refused, np.zeros(count, dtype=np.int32))
+    looks = (attributes.copy(), np.zeros(len(vertex_position), dtype=np.bool_))
+    cost, edge_place = np.empty(1), np.empty((edges, 3), dtype=np.float32)
+    queue = (
+        np.empty(BUCKETS, dtype=np.int32), np.empty(edges, dtype=np.int32), np.empty(edges, dtype=np.int32),
+        np.zeros(edges, dtype=np.uint8), edge_place, cost, cost.view(np.int64),
+    )  # fmt: skip
+    ring = np.empty((3, len(faces), 4), dtype=np.int32)
+    scratch = ((ring[0], ring[1], ring[2]), np.empty((MOST_PAIRS, 2), dtype=np.int32))
+    left = _collapse_edges(target_triangles, seam, points, looks, mesh, corners, quadrics, queue, scratch)
+    kept, material = np.empty((left, 3), dtype=np.int32), np.empty(left, dtype=np.int32)
+    moved = np.empty(count, dtype=np.bool_)
+    _take_alive(mesh, face_material, kept, material)
+    _move_back(positions, center, vertex_position, place, moved, looks[1])
+    return left, kept, material, place, vertex_position, looks[0], moved, looks[1], 0.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _quadrics(place, locked, attributes, attribute_weights, faces, mesh):
+    """Return the position quadrics (p, 10) and vertex quadrics (see add_face_quadrics), none where nothing steers."""
+    steering = 0
+    for weight in attribute_weights:
+        steering += 1 if weight > 0.0 else 0
+    scaled = np.empty((len(attributes) if steering > 0 else 0, steering))
+    _scale_attributes(attributes, attribute_weights, scaled)
+    row = np.empty(12 + 4 * steering)
+    quadrics = (np.zeros((len(place), 10)), np.zeros((len(scaled), len(row))))
+    add_face_quadrics(place, locked, mesh[1], scaled, faces, mesh[5], mesh[7], quadrics, row)
+    return quadrics
+
+
+@bare_njit
+def _center_places(positions, place, center):
+    """Write the rounded middle (3,) of the positions' box, and the places about it: quadrics there keep more digits."""
+    for axis in range(3):
+        low, high = np.inf, -np.inf
+        for i in range(len(positions)):
+            low, high = min(low, positions[i, axis]), max(high, positions[i, axis])
+        center[axis] = np.floor(0.5 * (low + high))
+        for i in range(len(positions)):
+            place[i, axis] = positions[i, axis] - center[axis]
+
+
+@bare_njit
+def _scale_attributes(attributes, attribute_weights, scaled):
+    """Write the attributes that steer as lengths (v, columns with a weight) float64."""
+    column = 0
+    for source in range(len(attribute_weights) if len(scaled) > 0 else 0):
+        weight = float(attribute_weights[source])
+        if weight > 0.0:
+            for vertex in range(len(attributes)):
+                scaled[vertex, column] = attributes[vertex, source] * weight
+            column += 1
+
+
+@bare_njit
+def _take_alive(mesh, face_material, kept, material):
+    """Write the vertices (n, 3) and materials (n,) of the faces that are left."""
+    vertices, alive, count = mesh[0], mesh[2], 0
+    for face in range(len(alive)):
+        if alive[face]:
+            kept[count, 0], kept[count, 1], kept[count, 2] = vertices[face, 0], vertices[face, 1], vertices[face, 2]
+            material[count] = face_material[face]
+            count += 1
+
+
+@bare_njit
+def _move_back(positions, center, vertex_position, place, moved_position, moved_vertex):
+    """Shift the places back by the center; mark what has moved."""
     for i in range(len(place)):
-        for axis in range(3):
-            place[i, axis] += center[axis]
-    moved_position, moved_vertex = _moved(positions, place, vertex_position, attributes, new_attributes)
-    kept = new_faces[alive]
-    material = face_material[alive]
-    return len(kept), kept, material, place, vertex_position, new_attributes, moved_position, moved_vertex, 0.0
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _integer_center(positions):
-    """Return the rounded middle (3,) of the positions' box: quadrics about it keep more digits."""
-    center = np.zeros(3)
-    if len(positions) > 0:
-        for axis in range(3):
-            low, high = positions[0, axis], positions[0, axis]
-            for i in range(1, len(positions)):
-                low, high = min(low, positions[i, axis]), max(high, positions[i, axis])
-            center[axis] = np.floor(0.5 * (low + high))
-    return center
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _scaled_attributes(attributes, attribute_weights):
-    """Return the attributes that steer as lengths (v, columns with a weight) float64."""
-    columns = np.nonzero(attribute_weights > 0.0)[0]
-    scaled = np.empty((len(attributes), len(columns)))
-    for column in range(len(columns)):
-        weight = float(attribute_weights[columns[column]])
-        for vertex in range(len(attributes)):
-            scaled[vertex, column] = attributes[vertex, columns[column]] * weight
-    return scaled
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _moved(positions, new_positions, vertex_position, attributes, new_attributes):
-    """Return moved_position (p,) and moved_vertex (v,) bool."""
-    moved_position = np.zeros(len(positions), dtype=np.bool_)
-    for i in range(len(positions)):
-        for axis in range(3):
-            moved_position[i] |= new_positions[i, axis] != positions[i, axis]
-    moved_vertex = np.zeros(len(vertex_position), dtype=np.bool_)
+        x, y, z = place[i, 0] + center[0], place[i, 1] + center[1], place[i, 2] + center[2]
+        moved_position[i] = x != positions[i, 0] or y != positions[i, 1] or z != positions[i, 2]
+        place[i, 0], place[i, 1], place[i, 2] = x, y, z
     for vertex in range(len(vertex_position)):
-        moved_vertex[vertex] = moved_position[vertex_position[vertex]]
-        for column in range(attributes.shape[1]):
-            moved_vertex[vertex] |= attributes[vertex, column] != new_attributes[vertex, column]
-    return moved_position, moved_vertex
+        moved_vertex[vertex] |= moved_position[vertex_position[vertex]]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, edge_place):
-    """Return the cost of collapsing an edge, or -1 where its kind forbids it; write where to into edge_place (e, 3)."""
-    edge_ends, edge_flags = mesh[6], mesh[7]
-    i, j = edge_ends[edge, 0], edge_ends[edge, 1]
-    if kind[i] > kind[j]:
-        i, j = j, i
+@bare_njit
+def _collapse_edges(target, seam, points, looks, mesh, corners, quadrics, queue, scratch):
+    """Collapse the cheapest legal edge until `target` faces are left; return how many are left."""
+    _, _, kind, _, changed, refused, _ = points
+    bucket_head, bucket_next, evaluated, state, _, _, _ = queue
+    alive, edge_ends = mesh[2], mesh[6]
+    faces, clock, attempt, at = 0, 0, 0, 0
+    for face in range(len(alive)):
+        faces += alive[face]
+    _start_queue(bucket_head, bucket_next, evaluated)
+    while faces > target:
+        while at < BUCKETS and bucket_head[at] < 0:
+            at += 1
+        if at == BUCKETS:
+            break
+        edge = bucket_head[at]
+        bucket_head[at] = bucket_next[edge]
+        if state[edge] != QUEUED:
+            continue
+        i, j = edge_ends[edge, 0], edge_ends[edge, 1]
+        if kind[i] > kind[j]:
+            i, j = j, i
+        bucket, removed = at, 0  # i goes, j stays
+        if evaluated[edge] < max(changed[i], changed[j]):
+            evaluated[edge] = clock
+            bucket = _evaluate(edge, i, j, seam, points, mesh, quadrics, queue, scratch[1])
+        if bucket > at:
+            bucket_next[edge], bucket_head[bucket] = bucket_head[bucket], edge
+            continue
+        if bucket > 0:
+            attempt += 1
+            removed = _collapse(edge, i, j, attempt, seam, points, looks, mesh, corners, quadrics, queue, scratch)
+        if removed == 0:
+            state[edge] = REJECTED if kind[i] != FIXED else GONE
+            refused[i] = refused[j] = True
+            continue
+        faces -= removed
+        clock += 1
+        changed[j] = clock
+        if refused[i] or refused[j]:
+            refused[j] = False
+            _queue_again(j, at, mesh, corners[2], queue)
+    return faces
+
+
+@inline_njit
+def _start_queue(bucket_head, bucket_next, evaluated):
+    """Put every edge into bucket 0, where those wait that were never evaluated."""
+    for bucket in range(BUCKETS):
+        bucket_head[bucket] = -1
+    for edge in range(len(bucket_next)):
+        bucket_next[edge], evaluated[edge] = edge + 1, -1
+    if len(bucket_next) > 0:
+        bucket_head[0], bucket_next[len(bucket_next) - 1] = 0, -1
+
+
+@inline_njit
+def _queue_again(j, at, mesh, edge_at, queue):
+    """Put the rejected edges of j into bucket `at`: what was refused may be legal now."""
+    bucket_head, bucket_next, _, state, _, _, _ = queue
+    corner = mesh[4][j]
+    while corner >= 0:
+        for turn in range(2):
+            edge = edge_at[corner if turn == 0 else previous_corner(corner)]
+            if state[edge] == REJECTED:
+                state[edge] = QUEUED
+                bucket_next[edge], bucket_head[at] = bucket_head[at], edge
+        corner = mesh[3][corner]
+
+
+@inline_njit
+def _evaluate(edge, i, j, seam, points, mesh, quadrics, queue, pairs):
+    """Return the bucket for the cost of collapsing an edge, i into j, or 0 where its kind forbids it.
+
+    Where to goes to edge_place. The bucket is made of the upper bits of the cost.
+    """
+    place, locked, kind, wedge, _, _, _ = points
+    _, _, _, _, edge_place, cost, bits = queue
+    edge_flags = mesh[7]
     if kind[i] == FIXED or (kind[i] == CURVE and edge_flags[edge] & HARD == 0):
-        return -1.0
+        return 0
     pair_count = 0
-    if quadrics[2].shape[1] > 0:
+    if len(quadrics[1]) > 0:
         pairs[0, 0], pairs[0, 1], pair_count = wedge[i], wedge[j], 1
         if min(wedge[i], wedge[j]) < 0:
             pair_count = edge_pairs(mesh, i, j, pairs)
@@ -152,153 +257,76 @@ def _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, edge_place):
     edge_place[edge, 0], edge_place[edge, 1], edge_place[edge, 2] = x, y, z
     dx, dy, dz = place[i, 0] - place[j, 0], place[i, 1] - place[j, 1], place[i, 2] - place[j, 2]
     shape = SHAPE_COST * (total[0] + total[1] + total[2]) * (dx * dx + dy * dy + dz * dz)
-    return max(quadric_value(total, x, y, z), 0.0) + shape
+    cost[0] = max(quadric_value(total, x, y, z), 0.0) + shape
+    if edge_flags[edge] == BORDER and last_hole_corner(mesh, i, j, edge, locked, wedge, seam) >= 0:
+        cost[0] *= HOLE_COST
+    return min(max((bits[0] >> 48) - LEAST_BUCKET, 1), BUCKETS - 1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def _sift_down(heap, heap_cost, size, at):
-    """Move the entry at `at` down until no child is smaller; equal costs are ordered by edge number."""
-    edge, cost = heap[at], heap_cost[at]
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        if child + 1 < size and (
-            heap_cost[child + 1] < heap_cost[child]
-            or (heap_cost[child + 1] == heap_cost[child] and heap[child + 1] < heap[child])
-        ):
-            child += 1
-        if heap_cost[child] > cost or (heap_cost[child] == cost and heap[child] >= edge):
-            break
-        heap[at], heap_cost[at] = heap[child], heap_cost[child]
-        at = child
-    heap[at], heap_cost[at] = edge, cost
-
-
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def _push(heap, heap_cost, size, edge, cost):
-    """Insert an edge; return the new size."""
-    at = size
-    while at > 0:
-        parent = (at - 1) >> 1
-        if heap_cost[parent] < cost or (heap_cost[parent] == cost and heap[parent] < edge):
-            break
-        heap[at], heap_cost[at] = heap[parent], heap_cost[parent]
-        at = parent
-    heap[at], heap_cost[at] = edge, cost
-    return size + 1
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _collapse_edges(target, place, locked, kind, wedge, seam, attributes, mesh, quadrics):
-    """Collapse the cheapest legal edge until `target` faces are left; works in place on all but locked."""
-    _, face_position, alive, corner_next, corner_head, face_edge, edge_ends, _ = mesh
-    edge_count = len(edge_ends)
-    heap, heap_cost = np.empty(edge_count, dtype=np.int32), np.empty(edge_count)
-    edge_place, state = np.empty((edge_count, 3)), np.zeros(edge_count, dtype=np.uint8)
-    evaluated = np.zeros(edge_count, dtype=np.int32)  # when, in collapses
-    changed = np.zeros(len(place), dtype=np.int32)
-    mark = np.zeros(len(place), dtype=np.int32)
-    pairs = np.empty((MOST_PAIRS, 2), dtype=np.int32)
-    size, face_count, clock, stamp = 0, np.sum(alive), 0, 0
-    if face_count <= target:
-        return
-    for edge in range(edge_count):
-        cost = _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, edge_place)
-        if cost >= 0.0:
-            heap[size], heap_cost[size], size = edge, cost, size + 1
-        else:  # an edge between two curves may become part of a border later
-            state[edge] = REJECTED if min(kind[edge_ends[edge, 0]], kind[edge_ends[edge, 1]]) < FIXED else GONE
-    for at in range(size // 2 - 1, -1, -1):
-        _sift_down(heap, heap_cost, size, at)
-    while size > 0 and face_count > target:
-        edge, cost = heap[0], heap_cost[0]
-        i, j = edge_ends[edge, 0], edge_ends[edge, 1]
-        if state[edge] == QUEUED and evaluated[edge] < max(changed[i], changed[j]):
-            evaluated[edge] = clock
-            new_cost = _evaluate(edge, place, kind, wedge, mesh, quadrics, pairs, edge_place)
-            if new_cost > cost:
-                heap_cost[0] = new_cost
-                _sift_down(heap, heap_cost, size, 0)
-                continue
-            if new_cost < 0.0:
-                state[edge] = REJECTED
-        size -= 1
-        heap[0], heap_cost[0] = heap[size], heap_cost[size]
-        _sift_down(heap, heap_cost, size, 0)
-        if state[edge] != QUEUED:
-            continue
-        if kind[i] > kind[j]:
-            i, j = j, i
-        stamp += 2  # i goes, j stays
-        x, y, z = edge_place[edge, 0], edge_place[edge, 1], edge_place[edge, 2]
+@inline_njit
+def _collapse(edge, i, j, attempt, seam, points, looks, mesh, corners, quadrics, queue, scratch):
+    """Merge i into j where that is legal; return how many faces are removed."""
+    place, locked, kind, wedge, _, _, mark = points
+    edge_flags, state, edge_place = mesh[7], queue[3], queue[4]
+    rings, pairs = scratch
+    x, y, z = float(edge_place[edge, 0]), float(edge_place[edge, 1]), float(edge_place[edge, 2])
+    hole = -1
+    if edge_flags[edge] == BORDER:
         hole = last_hole_corner(mesh, i, j, edge, locked, wedge, seam)
-        legal = link_is_simple(mesh, i, j, hole, locked, mark, stamp)
-        for turn in range(2 if kind[i] == kind[j] else 1):
-            a, b = (i, j) if turn == 0 else (j, i)
-            legal = legal and _keeps_orientation(
-                face_position, alive, corner_next, corner_head[a], a, b, x, y, z, place
-            )
-        if not legal:
-            state[edge] = REJECTED
-            continue
-        pair_count = edge_pairs(mesh, i, j, pairs)
-        if kind[i] == kind[j]:
-            _blend_attributes(i, j, edge_place[edge], place, pairs, pair_count, attributes)
-            for axis in range(3):
-                place[j, axis] = edge_place[edge, axis]
-        if wedge[i] < 0:
-            pair_count = all_pairs(mesh, i, j, pairs, pair_count, attributes)
-        merge_quadrics(i, j, pairs, pair_count, quadrics)
-        clock += 1
-        changed[j] = clock
-        state[edge] = GONE
-        face_count -= merge_corners(mesh, i, j, pairs, pair_count, state)
-        if hole >= 0:
-            close_hole(mesh, j, hole, kind, seam, state)
-        corner = corner_head[j]
-        while corner >= 0:  # what was refused here may be legal now
-            for turn in range(2):
-                again = face_edge[corner >> 2, (corner & 3) if turn == 0 else previous_side(corner & 3)]
-                if state[again] == REJECTED:
-                    state[again] = QUEUED
-                    size = _push(heap, heap_cost, size, again, cost)
-            corner = corner_next[corner]
+    count_j, _ = collect_ring(mesh, corners[1], j, i, rings[1], rings[2])
+    count_i, shared_count = collect_ring(mesh, corners[1], i, j, rings[0], rings[2])
+    counts = (count_i, count_j, shared_count)
+    if not link_is_simple(corners[2], edge_flags, j, rings, counts, hole, locked, mark, 2 * attempt):
+        return 0
+    for turn in range(2 if kind[i] == kind[j] else 1):
+        if not _keeps_orientation(i if turn == 0 else j, rings[turn], counts[turn], x, y, z, place):
+            return 0
+    pairs[0, 0], pairs[0, 1], beside = wedge[i], wedge[j], 1
+    if min(wedge[i], wedge[j]) < 0:
+        beside = edge_pairs(mesh, i, j, pairs)
+    pair_count = beside
+    if wedge[i] < 0:
+        pair_count = all_pairs(mesh, i, j, pairs, beside, looks[0])
+    if kind[i] == kind[j]:
+        _blend_attributes(i, j, x, y, z, place, pairs, beside, looks)
+        place[j, 0], place[j, 1], place[j, 2] = x, y, z
+    merge_quadrics(i, j, pairs, pair_count, quadrics)
+    state[edge] = GONE
+    removed = merge_corners(mesh, corners, i, j, rings, counts, pairs, pair_count, state)
+    if hole >= 0:
+        close_hole(mesh, j, hole, kind, seam, state)
+    return removed
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _keeps_orientation(face_position, alive, corner_next, corner, i, j, x, y, z, place):
-    """Return whether no triangle of i without j turns too far or loses its area when i moves to (x, y, z).
-
-    corner: the first corner at i.
-    """
+@inline_njit
+def _keeps_orientation(i, ring, count, x, y, z, place):
+    """Return whether no triangle of the ring of i turns too far or loses its area when i moves to (x, y, z)."""
     ox, oy, oz = place[i, 0], place[i, 1], place[i, 2]
-    while corner >= 0:
-        face, side = corner >> 2, corner & 3
-        a, b = face_position[face, next_side(side)], face_position[face, previous_side(side)]
-        if alive[face] and a != j and b != j:
-            ax, ay, az = place[a, 0], place[a, 1], place[a, 2]
-            ex, ey, ez = place[b, 0] - ax, place[b, 1] - ay, place[b, 2] - az
-            fx, fy, fz = ox - ax, oy - ay, oz - az
-            gx, gy, gz = x - ax, y - ay, z - az
-            nx, ny, nz = ey * fz - ez * fy, ez * fx - ex * fz, ex * fy - ey * fx
-            mx, my, mz = ey * gz - ez * gy, ez * gx - ex * gz, ex * gy - ey * gx
-            old, new = nx * nx + ny * ny + nz * nz, mx * mx + my * my + mz * mz
-            cosine = nx * mx + ny * my + nz * mz
-            if old > 0.0 and (cosine <= 0.0 or cosine * cosine < LEAST_COSINE_SQUARED * old * new):
-                return False
-        corner = corner_next[corner]
+    for n in range(count):
+        a, b = ring[n, 1], ring[n, 2]
+        ax, ay, az = place[a, 0], place[a, 1], place[a, 2]
+        ex, ey, ez = place[b, 0] - ax, place[b, 1] - ay, place[b, 2] - az
+        fx, fy, fz = ox - ax, oy - ay, oz - az
+        gx, gy, gz = x - ax, y - ay, z - az
+        nx, ny, nz = ey * fz - ez * fy, ez * fx - ex * fz, ex * fy - ey * fx
+        mx, my, mz = ey * gz - ez * gy, ez * gx - ex * gz, ex * gy - ey * gx
+        old, new = nx * nx + ny * ny + nz * nz, mx * mx + my * my + mz * mz
+        cosine = nx * mx + ny * my + nz * mz
+        if old > 0.0 and (cosine <= 0.0 or cosine * cosine < LEAST_COSINE_SQUARED * old * new):
+            return False
     return True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _blend_attributes(i, j, goal, place, pairs, pair_count, attributes):
-    """Give the kept vertices of the edge the values at the foot of goal (3,) on the edge, with a unit normal."""
+@bare_njit
+def _blend_attributes(i, j, x, y, z, place, pairs, pair_count, looks):
+    """Give the kept vertices of the edge the values at the foot of (x, y, z) on the edge, with a unit normal."""
+    attributes, changed = looks
     ex, ey, ez = place[i, 0] - place[j, 0], place[i, 1] - place[j, 1], place[i, 2] - place[j, 2]
-    along = ex * (goal[0] - place[j, 0]) + ey * (goal[1] - place[j, 1]) + ez * (goal[2] - place[j, 2])
+    along = ex * (x - place[j, 0]) + ey * (y - place[j, 1]) + ez * (z - place[j, 2])
     t = min(max(along / (ex * ex + ey * ey + ez * ez), 0.0), 1.0)
     for n in range(pair_count):
         gone, kept = pairs[n, 0], pairs[n, 1]
+        changed[kept] = True
         for column in range(attributes.shape[1]):
             value = float(attributes[kept, column])
             attributes[kept, column] = value + t * (float(attributes[gone, column]) - value)

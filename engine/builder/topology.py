@@ -1,14 +1,16 @@
 """Topology of one group while its edges collapse: corners around positions, edges, borders and seams.
 
 A corner is 4 * face + side; the corners at a position are a linked list. An edge joins two positions. A *mesh* is the
-tuple (faces (m, 3) vertices, face_position (m, 3), alive (m,) bool, corner_next (4m,), corner_head (p,), face_edge
-(m, 3): the edge from each side's position to the next one, edge_ends (e, 2), edge_flags (e,) uint8); int32 unless told.
+tuple (faces (m, 4) vertices, face_position (m, 4), alive (m,) bool, corner_next (4m,), corner_head (p,), face_edge
+(m, 4): the edge from each side's position to the next one, edge_ends (e, 2), edge_flags (e,) uint8); int32 unless told.
+Column 3 is unused, so that *corners*, the same faces, face_position and face_edge as (4m,), are indexed by corner.
 Link condition: Dey, Edelsbrunner, Guha and Nekhayev, Topology Preserving Edge Contraction, 1999.
 """
 
 import numpy as np
 from numba import njit
 
+from engine.builder.kernels import bare_njit, inline_njit
 from engine.builder.quadric import BORDER, HARD, MATERIAL, SEAM, SOFT
 
 SMOOTH, CURVE, FIXED = 0, 1, 2  # a position may go anywhere, along its border or seam, nowhere
@@ -16,54 +18,82 @@ QUEUED, REJECTED, GONE = 0, 1, 2  # states of an edge
 MOST_PAIRS = 8  # vertices at one position that a collapse can rename
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@inline_njit
 def next_side(side):
     """Return the side after 0, 1, 2."""
     return side + 1 if side < 2 else 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
+@inline_njit
 def previous_side(side):
     """Return the side before 0, 1, 2."""
     return side - 1 if side > 0 else 2
 
 
+@inline_njit
+def next_corner(corner):
+    """Return the corner after one of the same face."""
+    return corner + 1 if corner & 3 < 2 else corner & -4
+
+
+@inline_njit
+def previous_corner(corner):
+    """Return the corner before one of the same face."""
+    return corner - 1 if corner & 3 > 0 else corner + 2
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def make_mesh(faces, vertex_position, face_material, position_count, seam):
-    """Return the mesh of faces (m, 3); it takes over `faces`. Faces with equal positions are dropped.
+    """Return the mesh of faces (m, 3). Faces with equal positions are dropped.
 
     seam: the flag of an edge whose two triangles use different vertices: SEAM, or SOFT where only normals differ.
     """
     count = len(faces)
-    alive = np.ones(count, dtype=np.bool_)
-    face_position = np.empty((count, 3), dtype=np.int32)
-    corner_next = np.full(4 * count, -1, dtype=np.int32)
-    corner_head = np.full(position_count, -1, dtype=np.int32)
-    for face in range(count - 1, -1, -1):
-        for side in range(3):
-            face_position[face, side] = vertex_position[faces[face, side]]
-        a, b, c = face_position[face, 0], face_position[face, 1], face_position[face, 2]
-        if a == b or b == c or c == a:
-            alive[face] = False
-            continue
-        for side in range(3):
-            position = face_position[face, side]
-            corner_next[4 * face + side], corner_head[position] = corner_head[position], 4 * face + side
-    face_edge, edge_ends, edge_flags = _find_edges(faces, face_position, face_material, corner_next, corner_head, seam)
-    return faces, face_position, alive, corner_next, corner_head, face_edge, edge_ends, edge_flags
+    alive = np.empty(count, dtype=np.bool_)
+    vertices, face_position = np.empty((count, 4), dtype=np.int32), np.empty((count, 4), dtype=np.int32)
+    face_edge = np.empty((count, 4), dtype=np.int32)
+    corner_next, corner_head = np.empty(4 * count, dtype=np.int32), np.empty(position_count, dtype=np.int32)
+    edge_ends, edge_flags = np.empty((3 * count, 2), dtype=np.int32), np.empty(3 * count, dtype=np.uint8)
+    edge_look = np.empty((3 * count, 3), dtype=np.int32)  # vertices at both ends and material of its first face
+    edge_of = np.empty(position_count, dtype=np.int32)
+    mesh = (vertices, face_position, alive, corner_next, corner_head, face_edge, edge_ends, edge_flags)
+    _link_corners(faces, vertex_position, mesh)
+    edges = _find_edges(mesh, face_material, seam, edge_look, edge_of)
+    return (
+        vertices, face_position, alive, corner_next, corner_head, face_edge, edge_ends[:edges], edge_flags[:edges]
+    )  # fmt: skip
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _find_edges(faces, face_position, face_material, corner_next, corner_head, seam):
-    """Return face_edge, edge_ends and edge_flags; an edge with more than two faces has all HARD flags set."""
-    face_edge = np.full((len(faces), 3), -1, dtype=np.int32)
-    edge_ends = np.empty((3 * len(faces), 2), dtype=np.int32)
-    edge_flags = np.empty(3 * len(faces), dtype=np.uint8)
-    edge_look = np.empty((3 * len(faces), 3), dtype=np.int32)  # vertices at both ends and material of its first face
-    edge_of = np.full(len(corner_head), -1, dtype=np.int32)
-    seen_from = np.full(len(corner_head), -1, dtype=np.int32)
+@bare_njit
+def _link_corners(faces, vertex_position, mesh):
+    """Fill the rows of all faces and the lists of their corners."""
+    vertices, face_position, alive, corner_next, corner_head, face_edge, _, _ = mesh
+    corner_head[:] = -1
+    for face in range(len(faces) - 1, -1, -1):
+        v0, v1, v2 = faces[face, 0], faces[face, 1], faces[face, 2]
+        a, b, c = vertex_position[v0], vertex_position[v1], vertex_position[v2]
+        vertices[face, 0], vertices[face, 1], vertices[face, 2] = v0, v1, v2
+        face_position[face, 0], face_position[face, 1], face_position[face, 2] = a, b, c
+        face_edge[face, 0] = -1
+        alive[face] = a != b and b != c and c != a
+        if alive[face]:
+            corner = 4 * face
+            corner_next[corner], corner_head[a] = corner_head[a], corner
+            corner_next[corner + 1], corner_head[b] = corner_head[b], corner + 1
+            corner_next[corner + 2], corner_head[c] = corner_head[c], corner + 2
+
+
+@bare_njit
+def _find_edges(mesh, face_material, seam, edge_look, edge_of):
+    """Fill face_edge, edge_ends and edge_flags; an edge with more than two faces has all HARD flags set.
+
+    Return how many edges there are.
+    """
+    faces, face_position, _, corner_next, corner_head, face_edge, edge_ends, edge_flags = mesh
+    edge_of[:] = -1
     count = 0
     for here in range(len(corner_head)):
+        first = count
         corner = corner_head[here]
         while corner >= 0:
             face, side = corner >> 2, corner & 3
@@ -72,15 +102,15 @@ def _find_edges(faces, face_position, face_material, corner_next, corner_head, s
                 there = face_position[face, other_side]
                 if there < here:
                     continue
-                if seen_from[there] != here:
-                    seen_from[there], edge_of[there] = here, count
+                edge = edge_of[there]
+                if edge < first:
+                    edge, edge_of[there] = count, count
                     edge_ends[count, 0], edge_ends[count, 1] = here, there
                     edge_look[count, 0], edge_look[count, 1] = faces[face, side], faces[face, other_side]
                     edge_look[count, 2] = face_material[face]
                     edge_flags[count] = BORDER
                     count += 1
                 else:
-                    edge = edge_of[there]
                     flags = HARD
                     if edge_flags[edge] == BORDER:
                         flags = 0
@@ -89,9 +119,9 @@ def _find_edges(faces, face_position, face_material, corner_next, corner_head, s
                         if edge_look[edge, 2] != face_material[face]:
                             flags |= MATERIAL
                     edge_flags[edge] = flags
-                face_edge[face, side if turn == 0 else other_side] = edge_of[there]
+                face_edge[face, side if turn == 0 else other_side] = edge
             corner = corner_next[corner]
-    return face_edge, edge_ends[:count].copy(), edge_flags[:count].copy()
+    return count
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -137,7 +167,7 @@ def classify_positions(mesh, locked, vertex_position):
     return kind, wedge
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def edge_pairs(mesh, i, j, pairs):
     """Write the different pairs (vertex of i, vertex of j) of the triangles at the edge; return how many (<= 2)."""
     faces, face_position, alive, corner_next, corner_head, _, _, _ = mesh
@@ -159,7 +189,7 @@ def edge_pairs(mesh, i, j, pairs):
     return count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def all_pairs(mesh, i, j, pairs, pair_count, attributes):
     """Add to pairs every other vertex of i with the vertex of j whose normal is nearest; return how many there are."""
     faces, _, alive, corner_next, corner_head, _, _, _ = mesh
@@ -187,7 +217,7 @@ def all_pairs(mesh, i, j, pairs, pair_count, attributes):
     return count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def last_hole_corner(mesh, i, j, edge, locked, wedge, seam):
     """Return the third position of a hole of three edges of which `edge`, from i to j, is one, or -1.
 
@@ -219,7 +249,7 @@ def last_hole_corner(mesh, i, j, edge, locked, wedge, seam):
     return -1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def close_hole(mesh, j, k, kind, seam, state):
     """Make one edge of the two border edges between j and k, after a merge; free their ends of the border.
 
@@ -254,111 +284,105 @@ def close_hole(mesh, j, k, kind, seam, state):
             kind[position] = SMOOTH
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def link_is_simple(mesh, i, j, hole, locked, mark, stamp):
+@inline_njit
+def collect_ring(mesh, position_at, i, j, ring, shared):
+    """Write the faces at i into rows (corner at i, the two other positions): of `shared` those at j, of `ring` others.
+
+    ring, shared (m, 4) int32; return how many rows of each are filled.
+    """
+    alive, corner_next = mesh[2], mesh[3]
+    count, shared_count = 0, 0
+    corner = mesh[4][i]
+    while corner >= 0:
+        if alive[corner >> 2]:
+            a, b = position_at[next_corner(corner)], position_at[previous_corner(corner)]
+            at_j = a == j or b == j
+            row = shared[shared_count] if at_j else ring[count]
+            row[0], row[1], row[2] = corner, a, b
+            shared_count, count = shared_count + at_j, count + (not at_j)
+        corner = corner_next[corner]
+    return count, shared_count
+
+
+@inline_njit
+def link_is_simple(edge_at, edge_flags, j, rings, counts, hole, locked, mark, stamp):
     """Return whether merging i into j keeps the topology: no duplicate face, no edge of three faces, no part lost.
 
-    hole: the `last_hole_corner` of the edge; that one may be a common neighbour without a common face.
+    rings: of i and of j without the other one, and the shared faces as seen from i, with their counts (see
+    `collect_ring`); hole: the `last_hole_corner` of the edge; it may be a common neighbour without a common face.
     """
-    _, face_position, alive, corner_next, corner_head, face_edge, _, edge_flags = mesh
-    shared, rest = 0, 0
-    corner = corner_head[i]
-    while corner >= 0:
-        face, side = corner >> 2, corner & 3
-        if alive[face]:
-            a, b = face_position[face, next_side(side)], face_position[face, previous_side(side)]
-            mark[a], mark[b] = stamp, stamp
-            if a == j or b == j:
-                shared += 1
-                flags_i = edge_flags[face_edge[face, previous_side(side) if a == j else side]]
-                if flags_i & HARD != 0 and edge_flags[face_edge[face, next_side(side)]] & HARD != 0:
-                    return False  # a strip of one triangle between two borders would vanish
-            else:
-                rest += 1
-        corner = corner_next[corner]
-    common, closed_j = 0, False
-    corner = corner_head[j]
-    while corner >= 0:
-        face, side = corner >> 2, corner & 3
-        if alive[face]:
-            a, b = face_position[face, next_side(side)], face_position[face, previous_side(side)]
-            if a != i and b != i:
-                rest += 1
-                closed_j |= mark[a] >= stamp and mark[b] >= stamp
-            if a != i and mark[a] == stamp:
-                mark[a], common = stamp + 1, common + 1
-            if b != i and mark[b] == stamp:
-                mark[b], common = stamp + 1, common + 1
-        corner = corner_next[corner]
-    if common != shared + (1 if hole >= 0 else 0) or rest == 0:
+    ring_i, ring_j, shared = rings
+    count_i, count_j, shared_count = counts
+    for n in range(count_i):
+        mark[ring_i[n, 1]] = stamp
+        mark[ring_i[n, 2]] = stamp
+    common = 0
+    for n in range(shared_count):
+        corner, third = shared[n, 0], shared[n, 1]
+        beside = corner
+        if third == j:
+            third, beside = shared[n, 2], previous_corner(corner)
+        if edge_flags[edge_at[beside]] & HARD != 0 and edge_flags[edge_at[next_corner(corner)]] & HARD != 0:
+            return False  # a strip of one triangle between two borders would vanish
+        common += mark[third] != stamp + 1
+        mark[third] = stamp + 1
+    closed_j = False
+    for n in range(count_j):
+        a, b = ring_j[n, 1], ring_j[n, 2]
+        closed_j |= mark[a] >= stamp and mark[b] >= stamp
+        for third in (a, b):
+            if mark[third] == stamp:
+                mark[third], common = stamp + 1, common + 1
+    if common != shared_count + (1 if hole >= 0 else 0) or count_i + count_j == 0:
         return False
     if not closed_j and not locked[j]:
         return True
-    corner = corner_head[i]
-    while corner >= 0:
-        face, side = corner >> 2, corner & 3
-        if alive[face]:
-            a, b = face_position[face, next_side(side)], face_position[face, previous_side(side)]
-            if closed_j and a != j and b != j and mark[a] == stamp + 1 and mark[b] == stamp + 1:
-                return False  # two faces with the same three positions
-            if locked[j] and (
-                (a != j and locked[a] and mark[a] == stamp) or (b != j and locked[b] and mark[b] == stamp)
-            ):
-                return False  # an edge between two locked positions, which another group may hold too
-        corner = corner_next[corner]
+    for n in range(count_i):
+        a, b = ring_i[n, 1], ring_i[n, 2]
+        if closed_j and mark[a] == stamp + 1 and mark[b] == stamp + 1:
+            return False  # two faces with the same three positions
+        if locked[j] and ((locked[a] and mark[a] == stamp) or (locked[b] and mark[b] == stamp)):
+            return False  # an edge between two locked positions, which another group may hold too
     return True
 
 
-@njit(nogil=True, cache=True, error_model="numpy", forceinline=True)
-def merge_corners(mesh, i, j, pairs, pair_count, state):
+@inline_njit
+def merge_corners(mesh, corners, i, j, rings, counts, pairs, pair_count, state):
     """Remove the faces at edge i j and hand the others of i over to j; return how many faces are removed.
 
     Edges are renamed, and those that fall together are merged: state (e,) of the one that goes is GONE.
     """
-    faces, face_position, alive, corner_next, corner_head, face_edge, edge_ends, edge_flags = mesh
-    removed = 0
+    _, _, alive, corner_next, corner_head, _, edge_ends, edge_flags = mesh
+    vertex_at, position_at, edge_at = corners
+    ring_i, ring_j, shared = rings
     gone_0, gone_1, kept_0, kept_1 = -1, -1, -1, -1
-    corner = corner_head[i]
-    while corner >= 0:
-        face, side = corner >> 2, corner & 3
-        next_is_j = face_position[face, next_side(side)] == j
-        if alive[face] and (next_is_j or face_position[face, previous_side(side)] == j):
-            alive[face] = False
-            removed += 1
-            gone = face_edge[face, previous_side(side) if next_is_j else side]
-            kept = face_edge[face, next_side(side)]
-            edge_flags[kept] |= edge_flags[gone]
-            state[gone] = GONE
-            gone_1, kept_1, gone_0, kept_0 = gone_0, kept_0, gone, kept
-        corner = corner_next[corner]
+    for n in range(counts[2]):
+        corner = shared[n, 0]
+        alive[corner >> 2] = False
+        gone = edge_at[previous_corner(corner) if shared[n, 1] == j else corner]
+        kept = edge_at[next_corner(corner)]
+        edge_flags[kept] |= edge_flags[gone]
+        state[gone] = GONE
+        gone_1, kept_1, gone_0, kept_0 = gone_0, kept_0, gone, kept
     head = -1
-    corner = corner_head[i]
-    while corner >= 0:
-        face, side, following = corner >> 2, corner & 3, corner_next[corner]
-        if alive[face]:
-            face_position[face, side] = j
-            for n in range(pair_count):
-                if faces[face, side] == pairs[n, 0]:
-                    faces[face, side] = pairs[n, 1]
-                    break
-            for turn in range(2):
-                spoke = side if turn == 0 else previous_side(side)
-                edge = face_edge[face, spoke]
-                if edge == gone_0:
-                    face_edge[face, spoke] = kept_0
-                elif edge == gone_1:
-                    face_edge[face, spoke] = kept_1
-                elif edge_ends[edge, 0] == i:
-                    edge_ends[edge, 0] = j
-                elif edge_ends[edge, 1] == i:
-                    edge_ends[edge, 1] = j
-            corner_next[corner], head = head, corner
-        corner = following
-    corner = corner_head[j]
-    while corner >= 0:
-        following = corner_next[corner]
-        if alive[corner >> 2]:
-            corner_next[corner], head = head, corner
-        corner = following
+    for n in range(counts[0]):
+        corner = ring_i[n, 0]
+        position_at[corner] = j
+        for pair in range(pair_count):
+            if vertex_at[corner] == pairs[pair, 0]:
+                vertex_at[corner] = pairs[pair, 1]
+                break
+        for turn in range(2):
+            spoke = corner if turn == 0 else previous_corner(corner)
+            edge = edge_at[spoke]
+            if edge == gone_0:
+                edge_at[spoke] = kept_0
+            elif edge == gone_1:
+                edge_at[spoke] = kept_1
+            else:
+                edge_ends[edge, 0 if edge_ends[edge, 0] == i or edge_ends[edge, 0] == j else 1] = j
+        corner_next[corner], head = head, corner
+    for n in range(counts[1]):
+        corner_next[ring_j[n, 0]], head = head, ring_j[n, 0]
     corner_head[i], corner_head[j] = -1, head
-    return removed
+    return counts[2]
