@@ -22,6 +22,7 @@ from engine.builder.pages import STREAMS, Bases, encode_mesh
 from engine.builder.report import merged_levels, peak_memory_bytes, plain, versions, without_seconds
 from engine.builder.resume import FinishedMesh, KeptMeshes, mesh_digest
 from engine.builder.source import SourceScene
+from engine.builder.threads import limited_threads
 from engine.builder.weld import choose_lattice, weld
 from engine.settings import BuildSettings
 
@@ -264,16 +265,14 @@ def _report(building: _Building, scene: SourceScene, size: int) -> dict[str, Any
 
 @contextmanager
 def _threads(threads: int | None) -> Generator[int]:
-    """Let numba use so many threads inside the block; yields their number."""
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads is {threads}; use at least 1")
-    before = numba.get_num_threads()
-    count = min(threads or before, before)
-    numba.set_num_threads(count)
-    try:
-        yield count
-    finally:
-        numba.set_num_threads(before)
+    """Let the kernels use so many threads inside the block; yields their number."""
+    with limited_threads(threads) as count:
+        before = numba.get_num_threads()
+        numba.set_num_threads(min(count, before))
+        try:
+            yield count
+        finally:
+            numba.set_num_threads(before)
 
 
 class _FirstCompilation(event.Listener):

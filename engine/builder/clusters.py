@@ -7,8 +7,12 @@ selection: C. A. R. Hoare, Algorithm 65: find, 1961, with the partition of N. Lo
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+from numba.extending import register_jitable
 
+from engine.builder.threads import run_blocks
+
+_BLOCK = 16384  # triangles of one task
 _PARALLEL_ROWS = 7  # rows of the tree that are split range by range in parallel; below, whole subtrees are
 _LOCAL_TRIANGLES = 8  # splitting inside a cluster stops here
 _SAMPLES = 25  # coordinates that a pivot is chosen from
@@ -31,17 +35,21 @@ def cluster_mesh(
     """
     if len(faces) == 0:
         return np.zeros(0, np.int32), np.zeros(1, np.int64)
-    points, order = _mesh_centroids(lattice, vertex_position, faces)
+    points, order = np.empty((len(faces), 3), np.float32), np.empty(len(faces), np.int32)
+    run_blocks(_centroids, len(faces), _BLOCK, lattice, vertex_position, faces, points, order)
     leaf = leaf_triangles(len(faces), len(vertex_position), max_triangles, max_vertices)
-    ranges = np.array([[0, len(faces)]], np.int64)
+    edges = np.array([0, len(faces)])  # of the ranges of a row
     for _ in range(_PARALLEL_ROWS):
-        ranges = _split_row(points, order, ranges, leaf)
+        middles = np.empty(len(edges) - 1, np.int64)
+        run_blocks(_split_row, len(middles), 1, points, order, edges, leaf, middles)
+        edges = np.union1d(edges, middles)
     starts = np.zeros(len(faces), np.uint8)
-    _split_subtrees(points, order, faces, face_material, ranges, leaf, max_vertices, starts)
+    arrays = (points, order, faces, face_material, edges)
+    run_blocks(_split_subtrees, len(edges) - 1, 1, *arrays, leaf, max_vertices, starts)
     return order, np.append(np.flatnonzero(starts), len(faces))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def cluster_group(positions, vertex_position, faces, face_material, max_triangles, max_vertices):
     """Return (order (m,) int32, first (c + 1,) int32) as `cluster_mesh` does, for the triangles of one group.
 
@@ -56,14 +64,19 @@ def cluster_group(positions, vertex_position, faces, face_material, max_triangle
         for k in range(3):
             points[i, k] = positions[a, k] + positions[b, k] + positions[c, k]
     used = np.zeros(len(vertex_position), np.bool_)
+    vertices = 0
     for i in range(count):
         for k in range(3):
+            vertices += 0 if used[faces[i, k]] else 1
             used[faces[i, k]] = True
     starts = np.zeros(count, np.uint8)
     if count > 0:
-        leaf = leaf_triangles(count, used.sum(), max_triangles, max_vertices)
+        leaf = leaf_triangles(count, vertices, max_triangles, max_vertices)
         _split_range(points, order, faces, face_material, 0, count, leaf, max_vertices, starts)
-    first = np.empty(starts.sum() + 1, np.int32)
+    clusters = 0
+    for i in range(count):
+        clusters += starts[i]
+    first = np.empty(clusters + 1, np.int32)
     k = 0
     for i in range(count):
         if starts[i]:
@@ -73,7 +86,7 @@ def cluster_group(positions, vertex_position, faces, face_material, max_triangle
     return order, first
 
 
-@njit(nogil=True, cache=True)
+@register_jitable
 def leaf_triangles(triangles, vertices, max_triangles, max_vertices):
     """Return how many triangles fill a cluster: fewer where vertices are hardly shared (3 a triangle in a soup).
 
@@ -82,55 +95,42 @@ def leaf_triangles(triangles, vertices, max_triangles, max_vertices):
     return max(1, min(max_triangles, max_vertices * triangles // vertices))
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def _mesh_centroids(lattice, vertex_position, faces):
-    points = np.empty((len(faces), 3), np.float32)
-    order = np.empty(len(faces), np.int32)
-    for i in prange(len(faces)):
+@njit(nogil=True, cache=True, error_model="numpy")
+def _centroids(first, end, lattice, vertex_position, faces, points, order):
+    """Write for triangles first..end the sum of their corners (m, 3) float32, and their numbers."""
+    for i in range(first, end):
         a, b, c = vertex_position[faces[i, 0]], vertex_position[faces[i, 1]], vertex_position[faces[i, 2]]
         order[i] = i
         for k in range(3):
             points[i, k] = np.float32(lattice[a, k] + lattice[b, k] + lattice[c, k])
-    return points, order
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def _split_row(points, order, ranges, leaf):
-    """Split every range that holds more than one cluster; return the (k, 2) ranges of the next row."""
-    middles = np.empty(len(ranges), np.int64)
-    for i in prange(len(ranges)):
-        first, last = ranges[i]
-        middles[i] = _middle(first, last, leaf) if last - first > leaf else last
-        if middles[i] < last:
-            _select(points, order, first, last, middles[i], _widest_axis(points, first, last))
-    result = np.empty((2 * len(ranges), 2), np.int64)
-    count = 0
-    for i in range(len(ranges)):
-        first, last = ranges[i]
-        result[count] = first, middles[i]
-        count += 1
-        if middles[i] < last:
-            result[count] = middles[i], last
-            count += 1
-    return result[:count]
+@njit(nogil=True, cache=True, error_model="numpy")
+def _split_row(first, end, points, order, edges, leaf, middles):
+    """Split the ranges edges[i]:edges[i + 1], i in first..end, that hold more than one cluster; write where."""
+    for i in range(first, end):
+        low, high = edges[i], edges[i + 1]
+        middles[i] = _middle(low, high, leaf) if high - low > leaf else high
+        if middles[i] < high:
+            _select(points, order, low, high, middles[i], _widest_axis(points, low, high))
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def _split_subtrees(points, order, faces, face_material, ranges, leaf, max_vertices, starts):
-    for i in prange(len(ranges)):
-        _split_range(points, order, faces, face_material, ranges[i, 0], ranges[i, 1], leaf, max_vertices, starts)
+@njit(nogil=True, cache=True, error_model="numpy")
+def _split_subtrees(first, end, points, order, faces, face_material, edges, leaf, max_vertices, starts):
+    for i in range(first, end):
+        _split_range(points, order, faces, face_material, edges[i], edges[i + 1], leaf, max_vertices, starts)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _split_range(points, order, faces, face_material, first, last, leaf, max_vertices, starts):
     """Split triangles first..last into clusters; set starts[i] where one begins."""
     table = np.empty(_TABLE, np.int32)
     stack = np.empty((128, 2), np.int64)
-    stack[0] = first, last
+    stack[0, 0], stack[0, 1] = first, last
     depth = 1
     while depth > 0:
         depth -= 1
-        first, last = stack[depth]
+        first, last = stack[depth, 0], stack[depth, 1]
         middle = first
         if last - first > leaf:
             middle = _middle(first, last, leaf)
@@ -138,35 +138,35 @@ def _split_range(points, order, faces, face_material, first, last, leaf, max_ver
             middle = (first + last) // 2
         if middle > first:
             _select(points, order, first, last, middle, _widest_axis(points, first, last))
-            stack[depth] = middle, last
-            stack[depth + 1] = first, middle
+            stack[depth, 0], stack[depth, 1] = middle, last
+            stack[depth + 1, 0], stack[depth + 1, 1] = first, middle
             depth += 2
         else:
             starts[first] = 1
             _order_cluster(points, order, face_material, first, last)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _middle(first, last, leaf):
     """Return where to split so that the left side holds full clusters only."""
     pieces = (last - first + leaf - 1) // leaf
     return first + (pieces // 2) * leaf
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _order_cluster(points, order, face_material, first, last):
     """Order the triangles of one cluster by place, then (stable) by material."""
     stack = np.empty((32, 2), np.int64)
-    stack[0] = first, last
+    stack[0, 0], stack[0, 1] = first, last
     depth = 1
     while depth > 0:
         depth -= 1
-        a, b = stack[depth]
+        a, b = stack[depth, 0], stack[depth, 1]
         if b - a > _LOCAL_TRIANGLES:
             middle = (a + b) // 2
             _select(points, order, a, b, middle, _widest_axis(points, a, b))
-            stack[depth] = middle, b
-            stack[depth + 1] = a, middle
+            stack[depth, 0], stack[depth, 1] = middle, b
+            stack[depth + 1, 0], stack[depth + 1, 1] = a, middle
             depth += 2
     for i in range(first + 1, last):
         face = order[i]
@@ -177,10 +177,11 @@ def _order_cluster(points, order, face_material, first, last):
         order[j] = face
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _count_vertices(faces, order, first, last, table):
     """Return how many different vertices the triangles use (open addressing)."""
-    table[:] = -1
+    for slot in range(_TABLE):
+        table[slot] = -1
     count = 0
     for i in range(first, last):
         for k in range(3):
@@ -194,7 +195,7 @@ def _count_vertices(faces, order, first, last, table):
     return count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _widest_axis(points, first, last):
     low_x = high_x = points[first, 0]
     low_y = high_y = points[first, 1]
@@ -210,7 +211,7 @@ def _widest_axis(points, first, last):
     return 1 if y >= z else 2
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _select(points, order, first, last, middle, axis):
     """Reorder first..last so that coordinates before `middle` are no larger than those after it."""
     low, high = first, last - 1
@@ -248,7 +249,7 @@ def _partition(points, order, low, high, axis, pivot, equal):
     return end
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _sampled_pivot(points, low, high, middle, axis, sample):
     """Return a coordinate near the one that belongs at `middle` (after R. Floyd and R. Rivest, 1975)."""
     for i in range(_SAMPLES):

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import get_num_threads
 
 from engine.builder.clusters import cluster_mesh
 from engine.builder.error import build_source_tree, make_samples
@@ -231,9 +230,8 @@ def _build_batch(
     )  # fmt: skip
     build.out = out = group_outputs(len(thin), rows, settings.error_samples, weights.shape[1], build.out)
     simplify_groups(
-        tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, get_num_threads(),
-        out,
-    )  # fmt: skip
+        tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, out
+    )
     counts, errors = out[0], out[9] * [settings.error_margin, 1.0]
     shrunk = counts[:, 0] > 0
     made = _store(build, out, rows, level)

@@ -4,17 +4,18 @@ Every group writes to its own run of preallocated arrays, and new ids follow fro
 result does not depend on the number of threads.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from engine.builder.clusters import cluster_group
 from engine.builder.error import measure_group
 from engine.builder.simplify import simplify_group, thin_group
+from engine.builder.threads import run_blocks, run_tasks
+
+_BLOCK = 16  # groups or clusters of one task
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _gather(pool, first_face, last_face, locked):
     """Copy the faces of some clusters with indices local to their group.
 
@@ -47,13 +48,15 @@ def _gather(pool, first_face, last_face, locked):
                 faces[face, k] = table[slot]
             face_material[face] = pool_material[source]
             face += 1
-    table[:] = -1
+    for slot in range(size):
+        table[slot] = -1
     places = np.empty(vertex_count, np.int32)
     vertex_position = np.empty(vertex_count, np.int32)
     attributes = np.empty((vertex_count, pool_attributes.shape[1]), np.float32)
     place_count = 0
     for i in range(vertex_count):
-        attributes[i] = pool_attributes[vertices[i]]
+        for k in range(attributes.shape[1]):
+            attributes[i, k] = pool_attributes[vertices[i], k]
         place = pool_vertex_position[vertices[i]]
         slot = _slot(place, size)
         while table[slot] >= 0 and places[table[slot]] != place:
@@ -64,7 +67,9 @@ def _gather(pool, first_face, last_face, locked):
             place_count += 1
         vertex_position[i] = table[slot]
     places = places[:place_count]
-    origin = pool_lattice[places[0]].copy()
+    origin = np.empty(3, np.int32)
+    for k in range(3):
+        origin[k] = pool_lattice[places[0], k]
     positions = np.empty((place_count, 3), np.float64)
     group_locked = np.empty(place_count, np.bool_)
     for i in range(place_count):
@@ -75,12 +80,12 @@ def _gather(pool, first_face, last_face, locked):
     return vertices, places, faces, face_material, positions, group_locked, vertex_position, attributes, origin
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _slot(key, size):
     return (key * 2654435769 >> 7) & (size - 1)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def target_triangles(triangles, cluster_triangles, reduction, least_shrink):
     """Return how many triangles a group of `triangles` should keep: full clusters where that shrinks it enough."""
     wanted = triangles * reduction
@@ -92,7 +97,7 @@ def target_triangles(triangles, cluster_triangles, reduction, least_shrink):
 
 def simplify_groups(
     pool: tuple, tree: tuple, members: np.ndarray, samples: tuple, first_member: np.ndarray, locked: np.ndarray,
-    thin: np.ndarray, weights: np.ndarray, limits: tuple, rows: np.ndarray, threads: int, out: tuple,
+    thin: np.ndarray, weights: np.ndarray, limits: tuple, rows: np.ndarray, out: tuple,
 ) -> None:  # fmt: skip
     """Simplify groups of clusters; group g consists of the members first_member[g]:first_member[g + 1].
 
@@ -103,20 +108,15 @@ def simplify_groups(
     vertices, reduction, least shrink, error percentile).
     Group g writes to `out` (see `group_outputs`): faces from rows[g, 0], vertices and positions from rows[g, 1],
     samples from rows[g, 2], and its counts and errors to row g; counts stay zero where it does not shrink enough.
-
-    Threads share the groups; the kernel is not compiled for prange, which would take twice as long to compile.
     """
-    groups = iter(range(len(thin)))
 
-    def work(_: int) -> None:
-        for group in groups:
-            _simplify_one(
-                group, pool, tree, members, samples, first_member[group], first_member[group + 1], locked, thin[group],
-                weights, limits, rows[group : group + 2], out,
-            )  # fmt: skip
+    def work(group: int) -> None:
+        _simplify_one(
+            group, pool, tree, members, samples, first_member[group], first_member[group + 1], locked, thin[group],
+            weights, limits, rows[group : group + 2], out,
+        )  # fmt: skip
 
-    with ThreadPoolExecutor(min(threads, len(thin))) as executor:
-        list(executor.map(work, range(min(threads, len(thin)))))
+    run_tasks(work, np.argsort(-np.diff(rows[:, 0]), kind="stable").tolist())  # the longest first
 
 
 def group_outputs(groups: int, rows: np.ndarray, samples: int, columns: int, again: tuple | None) -> tuple:
@@ -139,7 +139,7 @@ def group_outputs(groups: int, rows: np.ndarray, samples: int, columns: int, aga
     return (np.zeros((groups, 6), np.int64), *again[1:9], np.zeros((groups, 2)), *again[10:])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _simplify_one(
     group, pool, tree, members, samples, first_member, last_member, locked, thin, weights, limits, rows, out
 ):
@@ -190,22 +190,27 @@ def _simplify_one(
     out[9][group, 1] = attribute
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _joined_samples(samples, first, last):
     """Return the samples of the members first..last, one after the other."""
     position, attributes, count = samples
-    joined_position = np.empty((count[first:last].sum(), 3), np.float64)
+    total = 0
+    for i in range(first, last):
+        total += count[i]
+    joined_position = np.empty((total, 3), np.float64)
     joined_attributes = np.empty((len(joined_position), attributes.shape[2]), np.float32)
     row = 0
     for i in range(first, last):
         for j in range(count[i]):
-            joined_position[row] = position[i, j]
-            joined_attributes[row] = attributes[i, j]
+            for k in range(3):
+                joined_position[row, k] = position[i, j, k]
+            for k in range(attributes.shape[2]):
+                joined_attributes[row, k] = attributes[i, j, k]
             row += 1
     return joined_position, joined_attributes
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _compact(
     group, vertices, places, origin, faces, positions, vertex_position, attributes, moved_place, moved_vertex,
     first_out, first_vertex_out, out,
@@ -232,7 +237,8 @@ def _compact(
                 moved = moved_vertex[vertex] or moved_place[place]
                 out_vertex[row] = -1 if moved else vertices[vertex]
                 out_vertex_position[row] = place_number[place]
-                out_attributes[row] = attributes[vertex]
+                for column in range(attributes.shape[1]):
+                    out_attributes[row, column] = attributes[vertex, column]
                 new_vertices += 1 if moved else 0
                 vertex_number[vertex] = vertex_count
                 vertex_count += 1
@@ -243,51 +249,62 @@ def _compact(
     out_counts[group, 5] = new_places
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def store_groups(out, rows, pool, starts, base_face, first_face, base_vertex, base_place):
+def store_groups(
+    out: tuple, rows: np.ndarray, pool: tuple, starts: np.ndarray, base_face: np.ndarray, first_face: int,
+    base_vertex: np.ndarray, base_place: np.ndarray,
+) -> None:  # fmt: skip
     """Copy the results of `simplify_groups` into the pools and give new vertices and positions their ids.
 
     base_face, base_vertex, base_place (g,) int64: where the faces and the new entries of each group go; starts (f,)
-    uint8, for the faces from `first_face`, gets a 1 where a cluster begins. The pools must have room.
+    uint8, for the faces from `first_face`, gets a 1 where a cluster begins. The pools must have room. In `out` the ids
+    take the place of -1.
     """
-    out_counts, out_faces, out_material, out_starts, out_vertex, out_vertex_position = out[:6]
-    out_attributes, out_place, out_lattice = out[6:9]
+    base = np.column_stack([base_face, base_vertex, base_place])
+    run_blocks(_store_groups, len(rows) - 1, _BLOCK, out[:9], rows, pool, starts, base, np.int64(first_face))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _store_groups(first_group, last_group, out, rows, pool, starts, base, first_face):
+    counts, faces, materials, begins, vertices, vertex_position, attributes, places, lattice = out
     pool_lattice, pool_vertex_position, pool_attributes, pool_faces, pool_material = pool
-    for group in prange(len(out_counts)):
-        low, first_out = rows[group, 1], rows[group, 0]
-        place_id = np.empty(out_counts[group, 4], np.int32)
-        new = base_place[group]
-        for i in range(len(place_id)):
-            place_id[i] = out_place[low + i]
-            if place_id[i] < 0:
-                place_id[i] = new
-                pool_lattice[new] = out_lattice[low + i]
+    for group in range(first_group, last_group):
+        low, face_low = rows[group, 1], rows[group, 0]
+        new = base[group, 2]
+        for i in range(low, low + counts[group, 4]):
+            if places[i] < 0:
+                places[i] = new
+                for k in range(3):
+                    pool_lattice[new, k] = lattice[i, k]
                 new += 1
-        vertex_id = np.empty(out_counts[group, 2], np.int32)
-        new = base_vertex[group]
-        for i in range(len(vertex_id)):
-            vertex_id[i] = out_vertex[low + i]
-            if vertex_id[i] < 0:
-                vertex_id[i] = new
-                pool_vertex_position[new] = place_id[out_vertex_position[low + i]]
-                pool_attributes[new] = out_attributes[low + i]
+        new = base[group, 1]
+        for i in range(low, low + counts[group, 2]):
+            if vertices[i] < 0:
+                vertices[i] = new
+                pool_vertex_position[new] = places[low + vertex_position[i]]
+                for k in range(attributes.shape[1]):
+                    pool_attributes[new, k] = attributes[i, k]
                 new += 1
-        for i in range(out_counts[group, 0]):
-            face = base_face[group] + i
+        for i in range(counts[group, 0]):
+            face, source = base[group, 0] + i, face_low + i
             for k in range(3):
-                pool_faces[face, k] = vertex_id[out_faces[first_out + i, k]]
-            pool_material[face] = out_material[first_out + i]
-            starts[face - first_face] = out_starts[first_out + i]
+                pool_faces[face, k] = vertices[low + faces[source, k]]
+            pool_material[face] = materials[source]
+            starts[face - first_face] = begins[source]
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def copy_runs(faces, face_material, source, first):
+def copy_runs(
+    faces: np.ndarray, face_material: np.ndarray, source: np.ndarray, first: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return faces and materials with run i, from row source[i], at rows first[i]:first[i + 1]."""
-    faces_out = np.empty((first[-1], 3), np.int32)
-    material_out = np.empty(first[-1], np.int32)
-    for run in prange(len(source)):
+    faces_out, material_out = np.empty((first[-1], 3), np.int32), np.empty(first[-1], np.int32)
+    run_blocks(_copy_runs, len(source), 64 * _BLOCK, faces, face_material, source, first, faces_out, material_out)
+    return faces_out, material_out
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _copy_runs(first_run, last_run, faces, face_material, source, first, faces_out, material_out):
+    for run in range(first_run, last_run):
         for i in range(first[run + 1] - first[run]):
             material_out[first[run] + i] = face_material[source[run] + i]
             for k in range(3):
                 faces_out[first[run] + i, k] = faces[source[run] + i, k]
-    return faces_out, material_out

@@ -5,26 +5,34 @@ position form clusters, joined across shared edges that bend by less than the cr
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from engine.builder.source import sort_pairs
+from engine.builder.threads import run_blocks
 
+_BLOCK = 16384  # faces or positions of one task
 _SMALL_FAN = 48  # corners up to which shared edges are found by comparing all pairs
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def face_geometry(lattice, faces, keep):
-    """Return unit normals (m, 3) float32, zero where a face has no area, and corner angles (m, 3) float32, radians."""
-    normals = np.zeros((len(faces), 3), np.float32)
-    angles = np.zeros((len(faces), 3), np.float32)
-    for face in prange(len(faces)):
-        if keep[face]:
-            _face_geometry(lattice, faces, face, normals, angles)
+def face_geometry(lattice: np.ndarray, faces: np.ndarray, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return unit normals (m, 3) float32, zero where a face has no area, and corner angles (m, 3) float32, radians.
+
+    lattice (p, 3) int32; faces (m, 3) int32 positions; faces without `keep` (m,) bool get zeros.
+    """
+    normals, angles = np.zeros((len(faces), 3), np.float32), np.zeros((len(faces), 3), np.float32)
+    run_blocks(_face_geometry, len(faces), _BLOCK, lattice, faces, keep, normals, angles)
     return normals, angles
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _face_geometry(lattice, faces, face, normals, angles):
+@njit(nogil=True, cache=True, error_model="numpy")
+def _face_geometry(first, end, lattice, faces, keep, normals, angles):
+    for face in range(first, end):
+        if keep[face]:
+            _geometry_of(lattice, faces, face, normals, angles)
+
+
+@njit(nogil=True, error_model="numpy")
+def _geometry_of(lattice, faces, face, normals, angles):
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     ax, ay, az = np.float64(lattice[a, 0]), np.float64(lattice[a, 1]), np.float64(lattice[a, 2])
     ux, uy, uz = lattice[b, 0] - ax, lattice[b, 1] - ay, lattice[b, 2] - az
@@ -37,27 +45,22 @@ def _face_geometry(lattice, faces, face, normals, angles):
     normals[face, 1] = ny / length
     normals[face, 2] = nz / length
     wx, wy, wz = vx - ux, vy - uy, vz - uz
-    first = np.arctan2(length, ux * vx + uy * vy + uz * vz)
-    second = np.arctan2(length, -(ux * wx + uy * wy + uz * wz))
-    angles[face, 0] = first
-    angles[face, 1] = second
-    angles[face, 2] = max(np.pi - first - second, 1e-6)
+    at_a = np.arctan2(length, ux * vx + uy * vy + uz * vz)
+    at_b = np.arctan2(length, -(ux * wx + uy * wy + uz * wz))
+    angles[face, 0], angles[face, 1], angles[face, 2] = at_a, at_b, max(np.pi - at_a - at_b, 1e-6)
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def _cluster_corners(faces, starts, corners, normals, keep, cosine, half_cosine):
-    """Return the cluster of each incident corner (counted from 0 at each position) and the cluster counts."""
-    cluster = np.zeros(len(corners), np.int32)
-    counts = np.zeros(len(starts) - 1, np.int64)
-    for position in prange(len(starts) - 1):
-        begin, end = starts[position], starts[position + 1]
-        if end > begin:
-            fan, numbers = corners[begin:end], cluster[begin:end]
+@njit(nogil=True, cache=True, error_model="numpy")
+def _cluster_corners(first, end, faces, starts, corners, normals, keep, cosine, half_cosine, cluster, counts):
+    """Number the clusters of the incident corners of positions first..end, from 0 at each, and count them."""
+    for position in range(first, end):
+        fan = corners[starts[position] : starts[position + 1]]
+        if len(fan) > 0:
+            numbers = cluster[starts[position] : starts[position + 1]]
             counts[position] = _cluster_fan(faces, fan, numbers, normals, keep, cosine, half_cosine)
-    return cluster, counts
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _cluster_fan(faces, fan, cluster, normals, keep, cosine, half_cosine):
     """Number the clusters of one fan in `cluster` (zeros on entry); return how many, 0 if no face is kept."""
     x = y = z = 0.0
@@ -85,7 +88,7 @@ def _cluster_fan(faces, fan, cluster, normals, keep, cosine, half_cosine):
     return _split_fan(faces, fan, cluster, normals, keep, cosine)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _split_fan(faces, fan, cluster, normals, keep, cosine):
     parent = np.arange(len(fan))
     if len(fan) <= _SMALL_FAN:
@@ -107,20 +110,20 @@ def _split_fan(faces, fan, cluster, normals, keep, cosine):
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _neighbors(faces, corner):
     face, place = corner // 3, corner % 3
     return faces[face, (place + 1) % 3], faces[face, (place + 2) % 3]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _share_edge(faces, one, other):
     a, b = _neighbors(faces, one)
     c, d = _neighbors(faces, other)
     return a in (c, d) or b in (c, d)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _join_sorted(faces, fan, normals, keep, cosine, parent):
     """As all pairs, for large fans: corners sorted by the far end of their edges, runs compared in order."""
     ends = np.empty(2 * len(fan), np.int64)
@@ -134,7 +137,7 @@ def _join_sorted(faces, fan, normals, keep, cosine, parent):
             _join_if_smooth(fan, normals, keep, cosine, parent, members[place - 1], members[place])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _join_if_smooth(fan, normals, keep, cosine, parent, one, other):
     """Join two corners whose faces bend by less than the crease; a face without area follows its neighbour, once."""
     first, second = fan[one] // 3, fan[other] // 3
@@ -157,7 +160,7 @@ def _join_if_smooth(fan, normals, keep, cosine, parent, one, other):
         parent[max(one, other)] = min(one, other)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _root(parent, index):
     while parent[index] != index:
         parent[index] = parent[parent[index]]
@@ -165,11 +168,13 @@ def _root(parent, index):
     return index
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def _average(starts, corners, cluster, base, face_normals, angles, keep, corner_vertex, normals, vertex_position):
-    for position in prange(len(starts) - 1):
-        begin, end = starts[position], starts[position + 1]
-        for slot in range(begin, end):
+@njit(nogil=True, cache=True, error_model="numpy")
+def _average(
+    first, end, starts, corners, cluster, base, face_normals, angles, keep, corner_vertex, normals, vertex_position
+):
+    """Number the corners of positions first..end and average the normals of each cluster."""
+    for position in range(first, end):
+        for slot in range(starts[position], starts[position + 1]):
             face, place = corners[slot] // 3, corners[slot] % 3
             if keep[face]:
                 vertex = base[position] + cluster[slot]
@@ -181,7 +186,7 @@ def _average(starts, corners, cluster, base, face_normals, angles, keep, corner_
             _normalize(normals, vertex)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _normalize(normals, row):
     """Scale a row to length 1; a row that is zero or not finite becomes +Y."""
     x, y, z = np.float64(normals[row, 0]), np.float64(normals[row, 1]), np.float64(normals[row, 2])
@@ -207,13 +212,21 @@ def corner_normals(
     by position. Corners of faces without `keep` are 0.
     """
     crease = np.radians(min(max(crease_degrees, 0.0), 180.0))
-    cluster, counts = _cluster_corners(faces, starts, corners, face_normals, keep, np.cos(crease), np.cos(crease * 0.5))
-    base = np.zeros(len(counts) + 1, np.int64)
+    positions = len(starts) - 1
+    cluster, counts = np.zeros(len(corners), np.int32), np.zeros(positions, np.int64)
+    run_blocks(
+        _cluster_corners, positions, _BLOCK, faces, starts, corners, face_normals, keep, np.cos(crease),
+        np.cos(crease * 0.5), cluster, counts,
+    )  # fmt: skip
+    base = np.zeros(positions + 1, np.int64)
     np.cumsum(counts, out=base[1:])
     corner_vertex = np.zeros((len(faces), 3), np.int32)
     normals = np.zeros((int(base[-1]), 3), np.float32)
     vertex_position = np.zeros(int(base[-1]), np.int32)
-    _average(starts, corners, cluster, base, face_normals, angles, keep, corner_vertex, normals, vertex_position)
+    run_blocks(
+        _average, positions, _BLOCK, starts, corners, cluster, base, face_normals, angles, keep, corner_vertex,
+        normals, vertex_position,
+    )  # fmt: skip
     return corner_vertex, normals, vertex_position
 
 
@@ -233,7 +246,7 @@ def replace_broken_normals(
     return result
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _fill_broken(normals, good, faces, keep, face_normals, angles):
     for face in range(len(faces)):
         if keep[face]:

@@ -150,17 +150,17 @@ def bounds(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _bounds(np.ascontiguousarray(positions, np.float64))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _bounds(positions):
-    low, high = positions[0].copy(), positions[0].copy()
-    for row in range(1, len(positions)):
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for row in range(len(positions)):
         for axis in range(3):
             low[axis] = min(low[axis], positions[row, axis])
             high[axis] = max(high[axis], positions[row, axis])
     return low, high
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def used_vertices(faces, count):
     """Return (count,) bool: vertices that a face of (m, 3) int32 uses."""
     used = np.zeros(count, np.bool_)
@@ -171,7 +171,7 @@ def used_vertices(faces, count):
     return used
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def unique_rows(rows):
     """Number equal rows alike, in the order of their first appearance.
 
@@ -214,7 +214,7 @@ def unique_rows(rows):
     return number, first[:found].copy()
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def sort_pairs(keys, values, count):
     """Sort the first `count` of keys int64 and values int32 in place, by key, then by value (heap sort)."""
     start, end = count // 2, count

@@ -9,15 +9,17 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from engine.builder.normals import corner_normals, face_geometry, replace_broken_normals
 from engine.builder.source import SourceMesh, bounds, sort_pairs, unique_rows, used_vertices
+from engine.builder.threads import run_blocks
 from engine.settings import BuildSettings
 
 logger = logging.getLogger("engine")
 
 LATTICE_LIMIT = 1 << 23  # |lattice| stays below: float32 holds the integers, and sums of two, exactly
+_BLOCK = 16384  # rows of one task
 _SAMPLED_FACES = 65536
 _SMALL_FAN = 32  # incident faces up to which all pairs are compared
 
@@ -85,7 +87,10 @@ def weld(
     `two_sided` (j,) bool tells for each material whether two opposite faces are one (default: all are).
     Raises ValueError where no face is left. The source must be finite and all its vertices used.
     """
-    points = _quantize(mesh.positions, np.asarray(origin, np.float64), 1.0 / step)
+    points = np.empty((len(mesh.positions), 3), np.int32)
+    run_blocks(
+        _quantize, len(points), _BLOCK, mesh.positions, np.asarray(origin, np.float64), np.float64(1.0 / step), points
+    )
     position_of, first = unique_rows(points)
     snapped = _snapped_positions(mesh.positions, position_of, first)
     faces = np.ascontiguousarray(mesh.faces, np.int32)
@@ -97,7 +102,8 @@ def weld(
     if two_sided is not None:
         sides[: len(two_sided)] = two_sided[: len(sides)]
     materials = np.ascontiguousarray(mesh.face_material, np.int32)
-    _mark_duplicates(face_positions, starts, corners, materials, sides, snapped, keep)
+    arrays = (face_positions, starts, corners, materials, sides, snapped, keep)
+    run_blocks(_mark_duplicates, len(first), _BLOCK, *arrays)
     kept = int(np.count_nonzero(keep))
     if kept == 0:
         raise ValueError(f"mesh {mesh.name!r} holds no triangle with an area; nothing is left to build")
@@ -190,16 +196,14 @@ def _compact(corner_vertex, keep, kept, vertex_position, attributes, lattice):
     return faces, vertex_position, np.ascontiguousarray(attributes, np.float32), np.ascontiguousarray(lattice)
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def _quantize(positions, origin, inverse_step):
-    points = np.empty((len(positions), 3), np.int32)
-    for row in prange(len(positions)):
+@njit(nogil=True, cache=True, error_model="numpy")
+def _quantize(first, end, positions, origin, inverse_step, points):
+    for row in range(first, end):
         for axis in range(3):
             points[row, axis] = np.int32(np.rint((positions[row, axis] - origin[axis]) * inverse_step))
-    return points
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _snapped_positions(positions, position_of, first):
     """Return (p,) bool: positions where different points of the file came together."""
     snapped = np.zeros(len(first), np.bool_)
@@ -211,17 +215,22 @@ def _snapped_positions(positions, position_of, first):
     return snapped
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def _look_up(table, faces):
+def _look_up(table: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return table[faces] (m, 3) int32."""
     result = np.empty((len(faces), 3), np.int32)
-    for face in prange(len(faces)):
-        result[face, 0] = table[faces[face, 0]]
-        result[face, 1] = table[faces[face, 1]]
-        result[face, 2] = table[faces[face, 2]]
+    run_blocks(_look_up_rows, len(faces), _BLOCK, table, faces, result)
     return result
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
+def _look_up_rows(first, end, table, faces, result):
+    for face in range(first, end):
+        result[face, 0] = table[faces[face, 0]]
+        result[face, 1] = table[faces[face, 1]]
+        result[face, 2] = table[faces[face, 2]]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _not_degenerate(faces):
     keep = np.empty(len(faces), np.bool_)
     for face in range(len(faces)):
@@ -230,7 +239,7 @@ def _not_degenerate(faces):
     return keep
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def incident_corners(faces, keep, count):
     """Return for each of `count` positions its corners: starts (count + 1,) int64, corners int32 = 3 face + corner.
 
@@ -254,16 +263,16 @@ def incident_corners(faces, keep, count):
     return starts, corners
 
 
-@njit(nogil=True, cache=True, parallel=True)
-def _mark_duplicates(faces, starts, corners, materials, two_sided, snapped, keep):
-    """Clear `keep` of faces with the same three positions; each is judged at its lowest position."""
-    for position in prange(len(starts) - 1):
+@njit(nogil=True, cache=True, error_model="numpy")
+def _mark_duplicates(first, end, faces, starts, corners, materials, two_sided, snapped, keep):
+    """Clear `keep` of faces with the same three positions; each is judged at its lowest position, of first..end."""
+    for position in range(first, end):
         fan = corners[starts[position] : starts[position + 1]]
         if len(fan) >= 2:
             _mark_at(faces, fan, position, materials, two_sided, snapped, keep)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _mark_at(faces, fan, position, materials, two_sided, snapped, keep):
     keys = np.empty(len(fan), np.int64)
     members = np.empty(len(fan), np.int32)
@@ -293,7 +302,7 @@ def _mark_at(faces, fan, position, materials, two_sided, snapped, keep):
         begin = end
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _judge_equal(faces, members, begin, end, materials, two_sided, snapped, keep):
     """Keep of the faces members[begin:end], in ascending order and with the same positions, what the surface needs.
 
@@ -317,7 +326,7 @@ def _judge_equal(faces, members, begin, end, materials, two_sided, snapped, keep
             keep[max(upward, downward)] = False
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _turned(faces, face):
     """Return whether the face runs through its positions upwards from its lowest."""
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
