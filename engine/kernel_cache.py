@@ -4,17 +4,18 @@ numba keys a compiled kernel on the source file of that kernel alone, and callee
 after an edit or an upgrade a caller in another file would run the old code. Here the sources of the kernel's module and
 of every module with kernels that it imports, and the constants compiled in, name the folder. So an edit compiles only
 the modules that it touches. Importing this module makes numba use these folders; modules with kernels import it first.
+Processes may compile at the same time.
 
 Folders lie in NUMBA_CACHE_DIR, where that is set, or in `microlith/kernels` of the user's cache folder.
 """
 
-import ast
 import atexit
 import contextlib
 import functools
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -25,12 +26,19 @@ from typing import Any
 import numba
 from numba.core import caching
 
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: two processes should not compile at once
+    fcntl = None
+
 from engine import layout
 from engine.user_cache import cache_folder
 
 LOGGER = logging.getLogger("engine")
 PACKAGE = Path(__file__).parent
 _PREFIX = "microlith-"
+_IMPORT = re.compile(rb"^\s*from ([\w.]+) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
+_NAME = re.compile(rb"\w+")
 _NEWEST = 4  # folders of a module that are never removed
 _UNUSED_SECONDS = 2 * 86400.0  # others may be in use by a running process
 
@@ -50,10 +58,9 @@ def compiled_from(module: str, modules: dict[str, Path]) -> list[str]:
         if name in found:
             continue
         found.add(name)
-        for node in ast.walk(ast.parse(modules[name].read_bytes())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names = (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
-                waiting += [other for other in names if other in modules]
+        for source, aliases in _IMPORT.findall(modules[name].read_bytes()):
+            names = (source, *(source + b"." + alias for alias in _NAME.findall(aliases)))
+            waiting += [other for other in map(bytes.decode, names) if other in modules]
     return sorted(found)
 
 
@@ -108,11 +115,25 @@ def remove_unused(base: Path, now: float) -> None:
 @functools.cache
 def module_folder(path: str) -> Path | None:
     """Return the folder of the module at `path`; None where it is no module with kernels of this package."""
+    modules, name = _package_modules()
+    module = name.get(os.path.realpath(path))
+    if module is None:
+        return None
+    return open_folder(FOLDER, module, source_key(modules[other] for other in compiled_from(module, modules)))
+
+
+@functools.cache
+def _package_modules() -> tuple[dict[str, Path], dict[str, str]]:
+    """Return the paths of the modules with kernels by name, and the names by real path."""
     modules = kernel_modules(PACKAGE)
-    for name, module_path in modules.items():
-        if module_path.samefile(path):
-            return open_folder(FOLDER, name, source_key(modules[other] for other in compiled_from(name, modules)))
-    return None
+    return modules, {os.path.realpath(path): name for name, path in modules.items()}
+
+
+def is_kept(kernel: Any) -> bool:
+    """Return whether an earlier process compiled the kernel, a function of numba, from the same sources."""
+    function = kernel.py_func
+    folder = module_folder(function.__code__.co_filename)
+    return folder is not None and any(folder.glob(f"*.{function.__name__}-*.nbi"))
 
 
 class KernelLocator(caching.UserProvidedCacheLocator):
@@ -121,6 +142,9 @@ class KernelLocator(caching.UserProvidedCacheLocator):
     def get_cache_path(self) -> str:
         """Return the folder of the kernel's module."""
         return str(module_folder(self._py_file))
+
+    def ensure_cache_path(self) -> None:
+        """Do nothing: the folder was made, and tried once for all kernels."""
 
     def get_source_stamp(self) -> str:
         """Return the folder's name."""
@@ -132,6 +156,18 @@ class KernelLocator(caching.UserProvidedCacheLocator):
         return cls(py_func, py_file) if Path(py_file).is_file() and module_folder(py_file) is not None else None
 
 
+class LockedCacheFile(caching.IndexDataCacheFile):
+    """The index of one kernel's compiled forms: two processes that add to it at once must not use the same name."""
+
+    def save(self, key: Any, data: Any) -> None:
+        """Add an entry."""
+        with open(self._index_path + ".lock", "ab") as lock:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            super().save(key, data)
+
+
 FOLDER = writable(base_folder())
 remove_unused(FOLDER, time.time())
 caching.CacheImpl._locator_classes.insert(0, KernelLocator)
+caching.IndexDataCacheFile = LockedCacheFile

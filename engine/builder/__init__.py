@@ -16,6 +16,7 @@ from numba.core import event
 
 from engine import asset_file, kernel_cache, layout
 from engine.asset_writer import AssetWriter
+from engine.builder.compilation import compile_kernels
 from engine.builder.hierarchy import build_hierarchy
 from engine.builder.meshfile import read_mesh_files
 from engine.builder.pages import STREAMS, Bases, encode_mesh
@@ -55,6 +56,8 @@ def build(
                 progress("read", 0, len(paths))
                 scene = read_mesh_files(paths, settings)
                 progress("read", len(paths), len(paths))
+            with building.timed("compile"):
+                compile_kernels()
             several = len(scene.meshes) > 1
             with KeptMeshes(writer, settings) if several else nullcontext() as kept:
                 _build_meshes(building, scene, kept)
@@ -284,7 +287,10 @@ class _FirstCompilation(event.Listener):
     def on_start(self, event: Any) -> None:
         if not self.logged:
             self.logged = True
-            LOGGER.info("compiling the builder's kernels into %s; only the first build waits", kernel_cache.FOLDER)
+            LOGGER.info(
+                "compiling the builder's kernels into %s, about a minute; only the first build waits",
+                kernel_cache.FOLDER,
+            )
 
     def on_end(self, event: Any) -> None:
         pass

@@ -229,9 +229,7 @@ def _build_batch(
         settings.error_percentile,
     )  # fmt: skip
     build.out = out = group_outputs(len(thin), rows, settings.error_samples, weights.shape[1], build.out)
-    simplify_groups(
-        tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, out
-    )
+    simplify_groups(tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, out)
     counts, errors = out[0], out[9] * [settings.error_margin, 1.0]
     shrunk = counts[:, 0] > 0
     made = _store(build, out, rows, level)

@@ -4,6 +4,7 @@ Every group writes to its own run of preallocated arrays, and new ids follow fro
 result does not depend on the number of threads.
 """
 
+import numba
 import numpy as np
 from numba import njit
 
@@ -117,6 +118,26 @@ def simplify_groups(
         )  # fmt: skip
 
     run_tasks(work, np.argsort(-np.diff(rows[:, 0]), kind="stable").tolist())  # the longest first
+
+
+def empty_pool() -> tuple:
+    """Return pools without rows, of normals alone."""
+    triples, numbers = np.empty((0, 3), np.int32), np.empty(0, np.int32)
+    return triples, numbers, np.empty((0, 3), np.float32), triples, numbers
+
+
+def compile_simplification() -> None:
+    """Compile what `simplify_groups` runs, without running it."""
+    boxes, values = np.empty((0, 6), np.float32), np.empty((0, 3), np.float32)
+    tree = (boxes, np.empty(0, np.int64), boxes, 0)
+    samples = (np.empty((0, 1, 3)), np.empty((0, 1, 3), np.float32), np.empty(0, np.int32))
+    limits = (128, 255, 0.5, 0.15, 99.5)
+    rows = np.zeros((2, 3), np.int64)
+    arguments = (
+        0, empty_pool(), tree, np.empty((0, 2), np.int64), samples, np.int64(0), np.int64(0), np.empty(0, np.bool_),
+        np.bool_(False), values, limits, rows, group_outputs(1, rows, 1, 3, None),
+    )  # fmt: skip
+    _simplify_one.compile(tuple(numba.typeof(argument) for argument in arguments))
 
 
 def group_outputs(groups: int, rows: np.ndarray, samples: int, columns: int, again: tuple | None) -> tuple:

@@ -1,10 +1,10 @@
 """Clusters: limits, fill, order, independence of threads."""
 
-import numba
 import numpy as np
 import pytest
 
 from engine.builder.clusters import cluster_group, cluster_mesh
+from engine.builder.threads import limited_threads
 
 
 def grid(columns: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,11 +84,8 @@ def test_materials_are_runs_within_a_cluster():
 def test_threads_do_not_matter():
     lattice, faces = grid(100, 90)
     expected = split(lattice, faces)
-    numba.set_num_threads(1)
-    try:
+    with limited_threads(1):
         result = split(lattice, faces)
-    finally:
-        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
     assert np.array_equal(result[0], expected[0]) and np.array_equal(result[1], expected[1])
 
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 
-import numba
 import numpy as np
 import pytest
 
 from engine.builder.hierarchy import GROWTH, ROOT_ERROR, Hierarchy, build_hierarchy, check_hierarchy, grown_error
 from engine.builder.spheres import merge_spheres
+from engine.builder.threads import limited_threads
 from engine.builder.weld import WeldedMesh
 from engine.settings import BuildSettings
 
@@ -173,11 +173,8 @@ def test_every_cut_of_a_closed_mesh_is_closed(closed_mesh, closed):
 
 
 def test_threads_do_not_matter(closed_mesh, closed):
-    numba.set_num_threads(1)
-    try:
+    with limited_threads(1):
         again = build_hierarchy(closed_mesh, SETTINGS)
-    finally:
-        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
     for field in dataclasses.fields(Hierarchy):
         if field.name != "report":
             value, expected = getattr(again, field.name), getattr(closed, field.name)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from engine.builder.source import SourceMesh, sort_pairs, unique_rows
+from engine.builder.threads import limited_threads
 from engine.builder.weld import LATTICE_LIMIT, choose_lattice, weld
 from engine.settings import BuildSettings
 from tools import make_mesh
@@ -207,16 +208,10 @@ def test_step_is_raised_for_what_is_too_large():
 
 
 def test_number_of_threads_changes_nothing():
-    import numba
-
     positions, faces = make_mesh.parts(4000)
     mesh = source(positions, faces)
     several = welded(mesh)
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
+    with limited_threads(1):
         one = welded(mesh)
-    finally:
-        numba.set_num_threads(before)
     for name in ("lattice", "vertex_position", "attributes", "faces", "face_material"):
         assert np.array_equal(getattr(one, name), getattr(several, name))
