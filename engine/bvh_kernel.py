@@ -1,6 +1,7 @@
 """Compiled loops of bvh.py; see there. Serial, so the tree never depends on the number of threads.
 
-Integers are int64 throughout and rows are copied by loops: both keep compiling short.
+Integers are int64 throughout, constants that are passed on too, and rows are copied by loops: both keep compiling
+short.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ from engine import kernel_cache  # noqa: F401  names the folder of compiled kern
 from engine.bvh import BINS, WIDTH
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def build(items, order, run, tree, boxes):
     """Fill the nodes of `bvh.Tree` and return their number.
 
@@ -39,7 +40,7 @@ def build(items, order, run, tree, boxes):
     return end
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _unite(boxes, first, end, out):
     """Write the box around boxes[first:end] (k, 6)."""
     for k in range(3):
@@ -49,21 +50,22 @@ def _unite(boxes, first, end, out):
         out[k], out[k + 3] = low, high
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _area(box):
     x, y, z = box[3] - box[0], box[4] - box[1], box[5] - box[2]
     return x * y + y * z + z * x
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _split(items, order, first, size, parts, areas):
     """Split the run into 2..8 runs, given back left to right in `parts` (first, size); return their number."""
+    none, one = np.int64(-1), np.int64(1)
     parts[0, 0], parts[0, 1] = first, size
     areas[0] = 1.0
     box = np.zeros(6, np.float32)
-    count = 1
+    count = one
     while count < WIDTH:
-        chosen = -1
+        chosen = none
         for part in range(count):  # of the runs that need more than one node, the one of largest area
             if parts[part, 1] > WIDTH and (chosen < 0 or areas[part] > areas[chosen]):
                 chosen = part
@@ -76,7 +78,7 @@ def _split(items, order, first, size, parts, areas):
             _unite(items, parts[part, 0], parts[part, 0] + parts[part, 1], box)
             areas[part] = _area(box)
     while True:  # small runs that fit beside the others need no node of their own
-        chosen = -1
+        chosen = none
         for part in range(count):
             size = parts[part, 1]
             if 1 < size <= WIDTH + 1 - count and (chosen < 0 or size < parts[chosen, 1]):
@@ -84,12 +86,12 @@ def _split(items, order, first, size, parts, areas):
         if chosen < 0:
             return count
         for _ in range(parts[chosen, 1] - 1):
-            _insert(parts, areas, count, chosen, 1)
+            _insert(parts, areas, count, chosen, one)
             count += 1
             chosen += 1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _insert(parts, areas, count, chosen, left):
     """Divide the chosen run after `left` items; the runs after it move up."""
     for part in range(count, chosen + 1, -1):
@@ -100,12 +102,12 @@ def _insert(parts, areas, count, chosen, left):
     parts[chosen, 1] = left
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _partition(items, order, first, size):
     """Put the run in two halves by the cheapest of the binned planes; return the size of the left one."""
-    best_cost, best_axis, best_left = np.inf, 0, size // 2
+    best_cost, best_axis, best_left = np.inf, np.int64(0), size // 2
     bins = np.zeros((BINS, 7), np.float32)
-    for axis in range(3):
+    for axis in range(np.int64(3)):
         low = high = _center(items, first, axis)
         for i in range(first + 1, first + size):
             center = _center(items, i, axis)
@@ -121,12 +123,12 @@ def _partition(items, order, first, size):
     return left
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _center(items, i, axis):
     return items[i, axis] * np.float32(0.5) + items[i, axis + 3] * np.float32(0.5)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _fill_bins(items, first, size, axis, low, scale, bins):
     """Write the box and the number of items (column 6, exact to 2^24, enough for a cost) of each bin."""
     for b in range(BINS):
@@ -141,7 +143,7 @@ def _fill_bins(items, first, size, axis, low, scale, bins):
             bins[b, k + 3] = max(bins[b, k + 3], items[i, k + 3])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _cheapest_plane(bins):
     """Return (cost, items on the left) of the best of the planes between the bins."""
     costs = np.zeros(BINS, np.float64)  # right of each plane, then of both sides
@@ -164,7 +166,7 @@ def _cheapest_plane(bins):
     return costs[best], left
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _select(items, order, low, high, target, axis):
     """Reorder items[low..high] so that those before `target` have the smallest centres (Hoare's selection).
 

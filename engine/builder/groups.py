@@ -20,7 +20,7 @@ _MOST_USERS = 24  # of one position that are all linked with each other; beyond,
 _REFINEMENTS = 8
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def shared_positions(faces, vertex_position, first_face, last_face, position_count):
     """Find the positions that two or more clusters use.
 
@@ -73,7 +73,7 @@ def shared_positions(faces, vertex_position, first_face, last_face, position_cou
     return shared[:shared_count], first, users
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def cluster_adjacency(first_user, users, cluster_count):
     """Return the weighted graph of clusters as (first (c + 1,), neighbour (n,), weight (n,)), all int32.
 
@@ -85,8 +85,10 @@ def cluster_adjacency(first_user, users, cluster_count):
         for j in range(first_user[i], first_user[i + 1]):
             degree[users[j]] += count - 1 if count <= _MOST_USERS else 2
     start = np.zeros(cluster_count + 1, np.int64)
-    start[1:] = np.cumsum(degree[:cluster_count])
-    filled = start[:cluster_count].copy()
+    filled = np.zeros(cluster_count, np.int64)
+    for i in range(cluster_count):
+        filled[i] = start[i]
+        start[i + 1] = start[i] + degree[i]
     ends = np.empty(start[cluster_count], np.int32)
     for i in range(len(first_user) - 1):
         low, high = first_user[i], first_user[i + 1]
@@ -134,14 +136,15 @@ def partition_clusters(
     return np.argsort(np.argsort(begin)).astype(np.int32)[number]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _agglomerate(first, neighbour, weight, most):
     """Merge the smallest group with the neighbour it shares most with, until nothing fits; return group, size."""
     count = len(first) - 1
-    group = np.arange(count).astype(np.int32)
-    size = np.ones(count, np.int32)
+    group, last_member = np.empty(count, np.int32), np.empty(count, np.int32)
+    for c in range(count):
+        group[c] = last_member[c] = c
+    size = np.full(count, 1, np.int32)
     next_member = np.full(count, -1, np.int32)
-    last_member = np.arange(count).astype(np.int32)
     shared = np.zeros(count, np.int64)
     touched = np.empty(count, np.int32)
     heap = [(np.int64(1), np.int64(c)) for c in range(count)]
@@ -173,7 +176,7 @@ def _agglomerate(first, neighbour, weight, most):
     return group, size
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _shared_weights(a, first, neighbour, weight, group, next_member, shared, touched):
     """Add up in shared[b] the weight between group `a` and every group b beside it; list these in `touched`."""
     found = 0
@@ -190,7 +193,7 @@ def _shared_weights(a, first, neighbour, weight, group, next_member, shared, tou
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _refine(first, neighbour, weight, group, size):
     """Move clusters to the neighbouring group that they share most with, while sizes stay in bounds."""
     count = len(group)
@@ -260,8 +263,9 @@ def _morton_codes(points: np.ndarray) -> np.ndarray:
     return codes
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _grown(array, capacity):
-    result = np.empty(capacity, array.dtype)
-    result[: len(array)] = array
+    result = np.empty(capacity, np.int32)
+    for i in range(len(array)):
+        result[i] = array[i]
     return result

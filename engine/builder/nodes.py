@@ -111,7 +111,7 @@ def _join(trees: list[Tree]) -> tuple[np.ndarray, np.ndarray]:
     return child, child_count
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _fill_inner(
     child: np.ndarray, child_count: np.ndarray, spheres: np.ndarray, boxes: np.ndarray, errors: np.ndarray
 ) -> None:
@@ -124,8 +124,10 @@ def _fill_inner(
         if child_count[node] == 0:
             continue
         first, end = child[node], child[node] + child_count[node]
-        boxes[node] = boxes[first]
-        errors[node] = errors[first]
+        for k in range(6):
+            boxes[node, k] = boxes[first, k]
+        for k in range(4):
+            errors[node, k] = errors[first, k]
         for i in range(first + 1, end):
             for k in range(3):
                 boxes[node, k] = min(boxes[node, k], boxes[i, k])
@@ -140,14 +142,14 @@ def _fill_inner(
         _enclose(spheres, first, end, spheres[node])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, error_model="numpy")
 def _enclose(spheres: np.ndarray, first: int, end: int, out: np.ndarray) -> None:
     """Write a sphere around spheres[first:end], grown from the largest one (after Ritter 1990), rounded outwards."""
     largest = first
     for i in range(first + 1, end):
         if spheres[i, 3] > spheres[largest, 3]:
             largest = i
-    x, y, z, radius = spheres[largest]
+    x, y, z, radius = spheres[largest, 0], spheres[largest, 1], spheres[largest, 2], spheres[largest, 3]
     for i in range(first, end):
         dx, dy, dz = spheres[i, 0] - x, spheres[i, 1] - y, spheres[i, 2] - z
         distance = np.sqrt(dx * dx + dy * dy + dz * dz)

@@ -266,17 +266,19 @@ def incident_corners(faces, keep, count):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _mark_duplicates(first, end, faces, starts, corners, materials, two_sided, snapped, keep):
     """Clear `keep` of faces with the same three positions; each is judged at its lowest position, of first..end."""
+    keys, members = np.empty(64, np.int64), np.empty(64, np.int32)
     for position in range(first, end):
         fan = corners[starts[position] : starts[position + 1]]
+        if len(fan) > len(keys):
+            keys, members = np.empty(2 * len(fan), np.int64), np.empty(2 * len(fan), np.int32)
         if len(fan) >= 2:
-            _mark_at(faces, fan, position, materials, two_sided, snapped, keep)
+            _mark_at(faces, fan, position, materials, two_sided, snapped, keep, keys, members)
 
 
 @njit(nogil=True, error_model="numpy")
-def _mark_at(faces, fan, position, materials, two_sided, snapped, keep):
-    keys = np.empty(len(fan), np.int64)
-    members = np.empty(len(fan), np.int32)
-    found = 0
+def _mark_at(faces, fan, position, materials, two_sided, snapped, keep, keys, members):
+    """Judge the faces of one fan whose lowest position this is; keys and members have room for the fan."""
+    found = begin = np.int64(0)  # not constants, for which the callees would be compiled once more
     for corner in fan:
         face, place = corner // 3, corner % 3
         after, before = faces[face, (place + 1) % 3], faces[face, (place + 2) % 3]
@@ -292,7 +294,6 @@ def _mark_at(faces, fan, position, materials, two_sided, snapped, keep):
         if not equal:
             return
     sort_pairs(keys, members, found)
-    begin = 0
     while begin < found:
         end = begin + 1
         while end < found and keys[end] == keys[begin]:
