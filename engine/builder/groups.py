@@ -13,50 +13,81 @@ import numpy as np
 from numba import njit
 
 from engine import layout
+from engine.builder.threads import run_blocks
 
 LEAST_CLUSTERS = 8  # of a group, where the mesh has that many
 MOST_CLUSTERS = int(layout.CONSTANTS["MAX_GROUP_CLUSTERS"])
 _MOST_USERS = 24  # of one position that are all linked with each other; beyond, neighbours in the list only
 _REFINEMENTS = 8
+_BLOCK = 64  # clusters of one task
+_TABLE = 1024  # slots of the table of a cluster's positions: more than 2 * 3 * 128
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def shared_positions(faces, vertex_position, first_face, last_face, position_count):
+def shared_positions(
+    faces: np.ndarray, vertex_position: np.ndarray, first_face: np.ndarray, last_face: np.ndarray, position_count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the positions that two or more clusters use.
 
     Cluster i is faces[first_face[i]:last_face[i]] of faces (n, 3) int32 vertices; vertex_position (v,) int32.
     Returns (positions (s,) int32, first (s + 1,) int32, users (first[s],) int32): the clusters, ascending, that use
     positions[i] are users[first[i]:first[i + 1]].
     """
+    count = np.zeros(len(first_face), np.int32)
+    used = np.empty((len(first_face), 3 * int((last_face - first_face).max(initial=0))), np.int32)
+    run_blocks(_used_positions, len(count), _BLOCK, faces, vertex_position, first_face, last_face, used, count)
+    return _shared_positions(used, count, position_count)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _used_positions(first, end, faces, vertex_position, first_face, last_face, used, count):
+    """Write the positions that each of the clusters first..end uses, each once, and their number."""
+    table = np.empty(_TABLE, np.int32)
+    for cluster in range(first, end):
+        for slot in range(_TABLE):
+            table[slot] = -1
+        found = 0
+        for face in range(first_face[cluster], last_face[cluster]):
+            for k in range(3):
+                position = vertex_position[faces[face, k]]
+                slot = (position * np.uint32(2654435769) >> np.uint32(22)) & (_TABLE - 1)
+                while table[slot] != position and table[slot] >= 0:
+                    slot = (slot + 1) & (_TABLE - 1)
+                if table[slot] < 0:
+                    table[slot] = position
+                    used[cluster, found] = position
+                    found += 1
+        count[cluster] = found
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _shared_positions(used, used_count, position_count):
+    """Link the clusters at each position, and list those of more than one."""
     head = np.full(position_count, -1, np.int32)  # -1: unused; -2 - c: used by c alone; else the last link
-    capacity = 1024 + 64 * len(first_face)
+    capacity = 1024 + 64 * len(used)
     link_user = np.empty(capacity, np.int32)
     link_next = np.empty(capacity, np.int32)
     shared = np.empty(capacity, np.int32)
     link_count, shared_count = 0, 0
-    for cluster in range(len(first_face)):
-        for face in range(first_face[cluster], last_face[cluster]):
-            for k in range(3):
-                position = vertex_position[faces[face, k]]
-                link = head[position]
-                if link == -1:
-                    head[position] = -2 - cluster
-                    continue
-                if link == -2 - cluster or (link >= 0 and link_user[link] == cluster):
-                    continue
-                if link_count + 2 > capacity:
-                    capacity *= 2
-                    link_user, link_next = _grown(link_user, capacity), _grown(link_next, capacity)
-                    shared = _grown(shared, capacity)
-                if link < -1:
-                    shared[shared_count] = position
-                    shared_count += 1
-                    link_user[link_count], link_next[link_count] = -2 - link, -1
-                    link = link_count
-                    link_count += 1
-                link_user[link_count], link_next[link_count] = cluster, link
-                head[position] = link_count
+    for cluster in range(len(used)):
+        for i in range(used_count[cluster]):
+            position = used[cluster, i]
+            link = head[position]
+            if link == -1:
+                head[position] = -2 - cluster
+                continue
+            if link_count + 2 > capacity:
+                capacity *= 2
+                link_user, link_next = _grown(link_user, capacity), _grown(link_next, capacity)
+                shared = _grown(shared, capacity)
+            if link < -1:
+                shared[shared_count] = position
+                shared_count += 1
+                link_user[link_count], link_next[link_count] = -2 - link, -1
+                link = link_count
                 link_count += 1
+            link_user[link_count], link_next[link_count] = cluster, link
+            head[position] = link_count
+            link_count += 1
     first = np.zeros(shared_count + 1, np.int32)
     users = np.empty(link_count, np.int32)
     for i in range(shared_count):

@@ -118,12 +118,12 @@ def weld(
         mesh.name,
         step,
         np.asarray(origin, np.float64),
-        lattice,
-        vertex_position,
-        attributes,
+        np.ascontiguousarray(lattice, np.int32),
+        np.ascontiguousarray(vertex_position, np.int32),
+        np.ascontiguousarray(attributes, np.float32),
         mesh.uvs is not None,
         mesh.colors is not None,
-        faces,
+        np.ascontiguousarray(faces, np.int32),
         materials if kept == len(keep) else materials[keep],
         {"degenerate": degenerate, "duplicate": len(keep) - degenerate - kept},
         mesh.normals is None,
@@ -181,8 +181,13 @@ def _attribute_table(columns: list, rows: np.ndarray) -> list[np.ndarray]:
 
 
 def _compact(corner_vertex, keep, kept, vertex_position, attributes, lattice):
-    """Return faces, vertex positions, attributes and lattice without what no kept face uses."""
-    faces = corner_vertex if kept == len(keep) else corner_vertex[keep]
+    """Return faces, vertex positions, attributes and lattice without what no kept face uses.
+
+    The faces of a source use all its vertices, so nothing goes where all faces are kept.
+    """
+    if kept == len(keep):
+        return corner_vertex, vertex_position, attributes, lattice
+    faces = corner_vertex[keep]
     used = used_vertices(faces, len(vertex_position))
     if not used.all():
         faces = _look_up((np.cumsum(used) - 1).astype(np.int32), np.ascontiguousarray(faces))
@@ -192,8 +197,7 @@ def _compact(corner_vertex, keep, kept, vertex_position, attributes, lattice):
     if not used.all():
         vertex_position = (np.cumsum(used) - 1).astype(np.int32)[vertex_position]
         lattice = lattice[used]
-    faces, vertex_position = np.ascontiguousarray(faces, np.int32), np.ascontiguousarray(vertex_position, np.int32)
-    return faces, vertex_position, np.ascontiguousarray(attributes, np.float32), np.ascontiguousarray(lattice)
+    return faces, vertex_position, attributes, lattice
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -268,35 +272,39 @@ def _mark_duplicates(first, end, faces, starts, corners, materials, two_sided, s
     """Clear `keep` of faces with the same three positions; each is judged at its lowest position, of first..end."""
     keys, members = np.empty(64, np.int64), np.empty(64, np.int32)
     for position in range(first, end):
-        fan = corners[starts[position] : starts[position + 1]]
-        if len(fan) > len(keys):
-            keys, members = np.empty(2 * len(fan), np.int64), np.empty(2 * len(fan), np.int32)
-        if len(fan) >= 2:
-            _mark_at(faces, fan, position, materials, two_sided, snapped, keep, keys, members)
+        low, high = starts[position], starts[position + 1]
+        if high - low > len(keys):
+            keys, members = np.empty(2 * (high - low), np.int64), np.empty(2 * (high - low), np.int32)
+        found = np.int64(0)  # not a constant, for which the callees would be compiled once more
+        for i in range(low, high):
+            face = corners[i] // 3
+            a, b, c = np.int64(faces[face, 0]), np.int64(faces[face, 1]), np.int64(faces[face, 2])
+            if a >= position and b >= position and c >= position:
+                highest = max(a, max(b, c))
+                keys[found] = (a + b + c - position - highest) << 32 | highest
+                members[found] = face
+                found += 1
+        if found > _SMALL_FAN or _any_equal(keys, found):
+            _mark_equal(faces, keys, members, found, materials, two_sided, snapped, keep)
 
 
 @njit(nogil=True, error_model="numpy")
-def _mark_at(faces, fan, position, materials, two_sided, snapped, keep, keys, members):
-    """Judge the faces of one fan whose lowest position this is; keys and members have room for the fan."""
-    found = begin = np.int64(0)  # not constants, for which the callees would be compiled once more
-    for corner in fan:
-        face, place = corner // 3, corner % 3
-        after, before = faces[face, (place + 1) % 3], faces[face, (place + 2) % 3]
-        if position < after and position < before:
-            keys[found] = (np.int64(min(after, before)) << 32) | np.int64(max(after, before))
-            members[found] = face
-            found += 1
-    if found <= _SMALL_FAN:
-        equal = False
-        for index in range(1, found):
-            for other in range(index):
-                equal = equal or keys[index] == keys[other]
-        if not equal:
-            return
-    sort_pairs(keys, members, found)
-    while begin < found:
+def _any_equal(keys, count):
+    for index in range(1, count):
+        for other in range(index):
+            if keys[index] == keys[other]:
+                return True
+    return False
+
+
+@njit(nogil=True, error_model="numpy")
+def _mark_equal(faces, keys, members, count, materials, two_sided, snapped, keep):
+    """Judge each run of equal keys of the faces `members`."""
+    sort_pairs(keys, members, count)
+    begin = np.int64(0)
+    while begin < count:
         end = begin + 1
-        while end < found and keys[end] == keys[begin]:
+        while end < count and keys[end] == keys[begin]:
             end += 1
         if end > begin + 1:
             _judge_equal(faces, members, begin, end, materials, two_sided, snapped, keep)

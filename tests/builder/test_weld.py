@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine.builder.normals import _angle
 from engine.builder.source import SourceMesh, sort_pairs, unique_rows
 from engine.builder.threads import limited_threads
 from engine.builder.weld import LATTICE_LIMIT, choose_lattice, weld
@@ -68,6 +69,12 @@ def test_cube_gets_a_normal_for_each_side():
     flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert np.allclose(normals, (flat / np.linalg.norm(flat, axis=1)[:, None])[:, None])
     assert result.computed_normals
+
+
+def test_angles_are_near_the_true_ones():
+    angles = np.linspace(1e-6, np.pi - 1e-6, 1001)
+    found = [_angle.py_func(3.0 * np.sin(angle), 3.0 * np.cos(angle)) for angle in angles]
+    assert np.abs(found - angles).max() < 1.5e-5
 
 
 def test_crease_angle_is_obeyed():
