@@ -52,15 +52,17 @@ def _geometry_of(lattice, faces, face, normals, angles):
 
 @njit(nogil=True, error_model="numpy")
 def _angle(sine, cosine):
-    """Return the angle between 0 and pi, to 1e-5, from multiples of its sine > 0 and cosine.
+    """Return the angle between 0 and pi, to 1e-7, from multiples of its sine > 0 and cosine.
 
     A weight needs no more, and arctan2 takes longer. M. Abramowitz, I. Stegun, Handbook of Mathematical Functions,
-    1964, 4.4.47.
+    1964, 4.4.49.
     """
     low, high = min(sine, abs(cosine)), max(sine, abs(cosine))
     t = low / high
-    s = t * t
-    angle = t * (0.9998660 + s * (-0.3302995 + s * (0.1801410 + s * (-0.0851330 + s * 0.0208351))))
+    u = t * t
+    p = -0.0752896400 + u * (0.0429096138 + u * (-0.0161657367 + u * 0.0028662257))
+    p = -0.3333314528 + u * (0.1999355085 + u * (-0.1420889944 + u * (0.1065626393 + u * p)))
+    angle = t * (1.0 + u * p)
     if sine > abs(cosine):
         angle = 0.5 * np.pi - angle
     return np.pi - angle if cosine < 0.0 else angle

@@ -74,7 +74,7 @@ def test_cube_gets_a_normal_for_each_side():
 def test_angles_are_near_the_true_ones():
     angles = np.linspace(1e-6, np.pi - 1e-6, 1001)
     found = [_angle.py_func(3.0 * np.sin(angle), 3.0 * np.cos(angle)) for angle in angles]
-    assert np.abs(found - angles).max() < 1.5e-5
+    assert np.abs(found - angles).max() < 1e-7
 
 
 def test_crease_angle_is_obeyed():
