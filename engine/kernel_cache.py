@@ -131,7 +131,9 @@ def _package_modules() -> tuple[dict[str, Path], dict[str, str]]:
 
 def is_kept(kernel: Any) -> bool:
     """Return whether an earlier process compiled the kernel, a function of numba, from the same sources."""
-    function = kernel.py_func
+    function = getattr(kernel, "py_func", None)
+    if function is None:  # numba is switched off: there is nothing to compile
+        return True
     folder = module_folder(function.__code__.co_filename)
     return folder is not None and any(folder.glob(f"*.{function.__name__}-*.nbi"))
 

@@ -12,6 +12,7 @@ import pytest
 from numba.core import caching
 
 from engine import kernel_cache
+from engine.builder import spheres
 
 PACKAGE = Path(kernel_cache.__file__).parent
 
@@ -124,3 +125,17 @@ def test_processes_that_compile_at_once_keep_what_each_made(tmp_path):
 
 def test_numba_uses_the_lock():
     assert caching.IndexDataCacheFile is kernel_cache.LockedCacheFile
+
+
+def test_what_an_earlier_process_compiled_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernel_cache, "FOLDER", tmp_path)
+    kernel_cache.module_folder.cache_clear()
+    try:
+        assert not kernel_cache.is_kept(spheres.merge_spheres)
+        folder = kernel_cache.module_folder(spheres.__file__)
+        (folder / "spheres.merge_spheres-1.py311.nbi").touch()
+        assert kernel_cache.is_kept(spheres.merge_spheres)
+        assert not kernel_cache.is_kept(spheres._cluster_spheres)
+    finally:
+        kernel_cache.module_folder.cache_clear()
+    assert kernel_cache.is_kept(len)
