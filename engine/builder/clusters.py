@@ -215,10 +215,9 @@ def _widest_axis(points, first, last):
 def _select(points, order, first, last, middle, axis):
     """Reorder first..last so that coordinates before `middle` are no larger than those after it."""
     low, high = first, last - 1
-    sample = np.empty(_SAMPLES, np.float32)
     while low < high:
         if high - low > 16 * _SAMPLES:
-            pivot = _sampled_pivot(points, low, high, middle, axis, sample)
+            pivot = _sampled_pivot(points, low, high, middle, axis)
         else:
             a, b, c = points[low, axis], points[(low + high) // 2, axis], points[high, axis]
             pivot = max(min(a, b), min(max(a, b), c))
@@ -250,8 +249,9 @@ def _partition(points, order, low, high, axis, pivot, equal):
 
 
 @njit(nogil=True, error_model="numpy")
-def _sampled_pivot(points, low, high, middle, axis, sample):
+def _sampled_pivot(points, low, high, middle, axis):
     """Return a coordinate near the one that belongs at `middle` (after R. Floyd and R. Rivest, 1975)."""
+    sample = np.empty(_SAMPLES, np.float32)
     for i in range(_SAMPLES):
         value = points[low + (high - low) * i // (_SAMPLES - 1), axis]
         j = i
