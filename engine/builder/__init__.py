@@ -271,7 +271,8 @@ def _threads(threads: int | None) -> Generator[int]:
     """Let the kernels use so many threads inside the block; yields their number."""
     with limited_threads(threads) as count:
         before = numba.get_num_threads()
-        numba.set_num_threads(min(count, before))
+        count = min(count, before)
+        numba.set_num_threads(count)
         try:
             yield count
         finally:
