@@ -192,3 +192,20 @@ def closest_weights(c, x, y, z):
     if not total > 0.0:
         return 1.0, 0.0, 0.0
     return weight_a / total, weight_b / total, weight_c / total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def nearest_triangles(tree, points, squared, nearest):
+    """Write the squared distance and the slot of the nearest triangle of build_tree's `tree` for points (n, 3) float64.
+
+    squared (n,) float64, nearest (n,) int64. Fast where neighbours in `points` are neighbours in space.
+    """
+    corners, first, boxes, depth = tree
+    stack_node, stack_bound = np.empty(STACK_NODES, dtype=np.int64), np.empty(STACK_NODES)
+    slot = 0
+    for n in range(len(points)):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        # the triangle nearest to the previous point is a close first bound for this one
+        bound = triangle_squared(corners, slot, x, y, z)
+        squared[n], slot = nearest_triangle(corners, first, boxes, depth, x, y, z, bound, slot, stack_node, stack_bound)
+        nearest[n] = slot
