@@ -14,9 +14,10 @@ import numpy as np
 from numba import get_num_threads
 
 from engine.builder.clusters import cluster_mesh
-from engine.builder.error import build_source_tree, make_samples
+from engine.builder.error import make_samples
 from engine.builder.groups import cluster_adjacency, partition_clusters, shared_positions
 from engine.builder.level import copy_runs, group_outputs, simplify_groups, store_groups
+from engine.builder.nearest import build_source_tree
 from engine.builder.spheres import cluster_spheres, merge_spheres
 from engine.builder.weld import WeldedMesh
 from engine.layout import CONSTANTS
@@ -30,6 +31,7 @@ STEERING = 0.3  # of a UV's or colour's length, where it competes with geometry:
 GROWTH = 1.0 + 2.0**-20  # of an error from child to group, at least
 _BATCH_GROUPS = 1024  # simplified before their results are stored: bounds the memory
 _MOST_LEVELS = 240  # a level is a byte in the file
+_DOUBLINGS = 2  # of the samples of a cluster, level by level
 _TRIES = 2  # of a cluster in groups that do not shrink, before such a group is thinned
 
 
@@ -63,7 +65,7 @@ class _Build:
     """What grows level by level. Clusters are numbered as they are made; lengths are lattice units."""
 
     tree: tuple  # over the source triangles, to measure errors
-    samples: tuple[np.ndarray, ...]  # position, attributes, count of the clusters of this level, in their order
+    samples: tuple[np.ndarray, ...]  # position, attributes, weight, count of the clusters of this level, in their order
     pool: list[np.ndarray]  # lattice, vertex_position, attributes, faces, face_material, with room to grow
     used: list[int]  # rows of each that are filled
     faces: np.ndarray  # (C, 2) int64: first and last face of each cluster
@@ -152,8 +154,9 @@ def _source_level(mesh: WeldedMesh, settings: BuildSettings) -> _Build:
         np.take(values, order, axis=0, out=array[: len(values)])
     ranges = np.column_stack([first[:-1], first[1:]])
     center, radius = cluster_spheres(pool[0], pool[1], pool[3], ranges)
-    tree = build_source_tree(mesh.lattice, mesh.vertex_position, pool[3][: len(order)], first)
-    samples = make_samples(tree, mesh.attributes, pool[3][: len(order)], settings.error_samples)
+    faces, threads = pool[3][: len(order)], get_num_threads()
+    tree = build_source_tree(mesh.lattice, mesh.vertex_position, faces, first, threads)
+    samples = make_samples(tree, mesh.attributes, faces, settings.error_samples, threads)
     count = len(ranges)
     return _Build(
         tree, samples, pool, used, ranges, np.full(count, -1, np.int32), np.zeros(count, np.int32),
@@ -229,7 +232,8 @@ def _build_batch(
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
         settings.error_percentile,
     )  # fmt: skip
-    build.out = out = group_outputs(len(thin), rows, settings.error_samples, weights.shape[1], build.out)
+    room = settings.error_samples << min(level + 1, _DOUBLINGS)
+    build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)
     simplify_groups(
         tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, get_num_threads(),
         out,
@@ -248,9 +252,19 @@ def _build_batch(
         rows[group_of_made, 2] + np.arange(len(made)) - (np.cumsum(counts[:, 1]) - counts[:, 1])[group_of_made]
     )
     going_on = (
-        np.concatenate([old[waits], new[sample_rows]])[order] for old, new in zip(samples, out[10:], strict=True)
+        np.concatenate([_widened(old[waits], new), new[sample_rows]])[order]
+        for old, new in zip(samples, out[10:], strict=True)
     )
     return np.concatenate([members[waits], made])[order], tuple(going_on)
+
+
+def _widened(samples: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return an array of samples (n, s, ...) with the room that `like` has for each cluster."""
+    if samples.shape[1:] == like.shape[1:]:
+        return samples
+    result = np.zeros((len(samples), *like.shape[1:]), samples.dtype)
+    result[:, : samples.shape[1]] = samples
+    return result
 
 
 def _output_rows(ranges: np.ndarray, first: np.ndarray, settings: BuildSettings) -> np.ndarray:

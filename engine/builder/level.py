@@ -10,8 +10,10 @@ import numpy as np
 from numba import njit, prange
 
 from engine.builder.clusters import cluster_group
-from engine.builder.error import measure_group
+from engine.builder.error import measure_group, measure_part, vanished_parts
 from engine.builder.simplify import simplify_group, thin_group
+
+SURFACE_POINTS = 16  # of each product cluster, compared with the source
 
 
 @njit(nogil=True, cache=True)
@@ -97,9 +99,9 @@ def simplify_groups(
     """Simplify groups of clusters; group g consists of the members first_member[g]:first_member[g + 1].
 
     pool: (lattice (P, 3), vertex_position (V,), attributes (V, k), faces (F, 3), face_material (F,)); tree: of
-    error.build_source_tree; members (n, 2) int64: first and last face; samples: (position (n, s, 3), attributes
-    (n, s, k), count (n,)) of each member; locked (P,) bool; thin (g,) bool: where collapses do not suffice, thin;
-    weights (2, k) float32: those that steer and those that claim; limits: (cluster triangles, cluster
+    nearest.build_source_tree; members (n, 2) int64: first and last face; samples: (position (n, s, 3), attributes
+    (n, s, k), weight (n, s), count (n,)) of each member; locked (P,) bool; thin (g,) bool: where collapses do not
+    suffice, thin; weights (2, k) float32: those that steer and those that claim; limits: (cluster triangles, cluster
     vertices, reduction, least shrink, error percentile).
     Group g writes to `out` (see `group_outputs`): faces from rows[g, 0], vertices and positions from rows[g, 1],
     samples from rows[g, 2], and its counts and errors to row g; counts stay zero where it does not shrink enough.
@@ -125,16 +127,20 @@ def group_outputs(groups: int, rows: np.ndarray, samples: int, columns: int, aga
     (counts (g, 6) int64: faces, clusters, vertices, new vertices, positions, new positions; faces (f, 3);
     face_material (f,); starts (f,) uint8: a cluster begins; vertices (v,): id in the pool or -1 where new;
     vertex_position (v,); attributes (v, k); positions (v,): id or -1; lattice (v, 3);
-    errors (g, 2) float64: geometric, attribute, in lattice units; samples: position, attributes, count)
+    errors (g, 2) float64: geometric, attribute, in lattice units; samples: position, attributes, weight, count)
     The result of an earlier call, `again`, is used where it is large enough: fresh memory costs time.
     """
     faces, vertices, clusters = rows[-1]
-    if again is None or faces > len(again[1]) or vertices > len(again[4]) or clusters > len(again[12]):
+    if (
+        again is None or faces > len(again[1]) or vertices > len(again[4]) or clusters > len(again[13])
+        or samples != again[10].shape[1]
+    ):  # fmt: skip
         again = (
             None, np.empty((faces, 3), np.int32), np.empty(faces, np.int32), np.empty(faces, np.uint8),
             np.empty(vertices, np.int32), np.empty(vertices, np.int32), np.empty((vertices, columns), np.float32),
             np.empty(vertices, np.int32), np.empty((vertices, 3), np.int32), None, np.empty((clusters, samples, 3)),
-            np.empty((clusters, samples, columns), np.float32), np.empty(clusters, np.int32),
+            np.empty((clusters, samples, columns), np.float32), np.empty((clusters, samples), np.float32),
+            np.empty(clusters, np.int32),
         )  # fmt: skip
     return (np.zeros((groups, 6), np.int64), *again[1:9], np.zeros((groups, 2)), *again[10:])
 
@@ -150,17 +156,27 @@ def _simplify_one(
     )
     most = (1.0 - least_shrink) * len(faces)
     target = target_triangles(len(faces), cluster_triangles, reduction, least_shrink)
+    carried = _joined_samples(samples, first_member, last_member)
+    mesh_origin = origin.astype(np.float64)
     steering = weights[0]
     result = simplify_group(
         positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
     )
-    if thin and (result[0] > most or result[0] == 0):
-        result = thin_group(
+    if thin and (result[0] > target or result[0] == 0):
+        thinned = thin_group(
             positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
         )
-    count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result
-    if count == 0 or count > most:
+        # Collapses that fall short of the target have used up every legal edge, at any price.
+        if result[0] > most or result[0] == 0 or (
+            0 < thinned[0] <= most
+            and measure_part(mesh_origin, carried, thinned[3], thinned[4], thinned[1], percentile)
+            < measure_part(mesh_origin, carried, result[3], result[4], result[1], percentile)
+        ):  # fmt: skip
+            result = thinned
+    if result[0] == 0 or result[0] > most:
         return
+    vanished = vanished_parts(positions, vertex_position, faces, result[4], result[1])
+    count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result
     order, first = cluster_group(
         positions, vertex_position, faces[:count], face_material, cluster_triangles, cluster_vertices
     )
@@ -180,11 +196,10 @@ def _simplify_one(
         group, vertices, places, origin, faces, positions, vertex_position, attributes, moved_place, moved_vertex,
         rows[0, 0], rows[0, 1], out,
     )  # fmt: skip
-    sample_position, sample_attributes = _joined_samples(samples, first_member, last_member)
     geometric, attribute = measure_group(
-        tree, origin.astype(np.float64), sample_position, sample_attributes, positions, vertex_position, attributes,
-        faces, first, weights[1], percentile, out[10].shape[1] * clusters // 2, out[10][low:high], out[11][low:high],
-        out[12][low:high],
+        tree, mesh_origin, carried, vanished, positions, vertex_position, attributes, faces, first, weights[1],
+        percentile, SURFACE_POINTS * clusters,
+        (out[10][low:high], out[11][low:high], out[12][low:high], out[13][low:high]),
     )  # fmt: skip
     out[9][group, 0] = geometric
     out[9][group, 1] = attribute
@@ -192,17 +207,19 @@ def _simplify_one(
 
 @njit(nogil=True, cache=True)
 def _joined_samples(samples, first, last):
-    """Return the samples of the members first..last, one after the other."""
-    position, attributes, count = samples
+    """Return position, attributes and weight of the samples of the members first..last, one after the other."""
+    position, attributes, weight, count = samples
     joined_position = np.empty((count[first:last].sum(), 3), np.float64)
     joined_attributes = np.empty((len(joined_position), attributes.shape[2]), np.float32)
+    joined_weight = np.empty(len(joined_position), np.float32)
     row = 0
     for i in range(first, last):
         for j in range(count[i]):
             joined_position[row] = position[i, j]
             joined_attributes[row] = attributes[i, j]
+            joined_weight[row] = weight[i, j]
             row += 1
-    return joined_position, joined_attributes
+    return joined_position, joined_attributes, joined_weight
 
 
 @njit(nogil=True, cache=True)

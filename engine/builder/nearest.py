@@ -6,25 +6,40 @@ stand (clusters.py leaves neighbours together). Children of node i are 2 i + 1 a
 units, so float32 holds corners and boxes exactly.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 SPLIT_DEPTH = 5  # rows below a cluster: leaves of 4 triangles
 STACK_NODES = 64
-FACE_BLOCK = 4096  # faces of one parallel task
+BLOCK_CLUSTERS = 128  # of one parallel task
 
 
-@njit(nogil=True, cache=True, parallel=True, error_model="numpy")
-def build_tree_parallel(positions, vertex_position, faces, cluster_first_face):
-    """Return build_tree's tree, made on all threads."""
+def build_source_tree(
+    positions: np.ndarray, vertex_position: np.ndarray, faces: np.ndarray, cluster_first_face: np.ndarray,
+    threads: int = 1,
+) -> tuple:  # fmt: skip
+    """Return build_tree's tree, made by several threads."""
     corners, first, boxes, depth = _empty_tree(len(faces), cluster_first_face)
-    for block in prange((len(faces) + FACE_BLOCK - 1) // FACE_BLOCK):
-        for face in range(block * FACE_BLOCK, min((block + 1) * FACE_BLOCK, len(faces))):
-            _write_corners(positions, vertex_position, faces, face, corners)
-    for place in prange(1 << depth):
-        _box_cluster(place, corners, first, boxes, depth)
+
+    def work(low: int, high: int) -> None:
+        _fill_tree(positions, vertex_position, faces, corners, first, boxes, depth, low, high)
+
+    in_blocks(work, 1 << depth, BLOCK_CLUSTERS, threads)
     _box_rows(boxes, depth)
     return corners, first, boxes, depth
+
+
+def in_blocks(work: Callable[[int, int], None], count: int, block: int, threads: int) -> None:
+    """Call work(low, high) for blocks of 0..count on several threads; compiled for prange a kernel takes far longer."""
+    lows = range(0, count, block)
+    if threads == 1 or len(lows) <= 1:
+        work(0, count)
+        return
+    with ThreadPoolExecutor(min(threads, len(lows))) as executor:
+        list(executor.map(lambda low: work(low, min(low + block, count)), lows))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -37,12 +52,19 @@ def build_tree(positions, vertex_position, faces, cluster_first_face):
     the row of clusters).
     """
     corners, first, boxes, depth = _empty_tree(len(faces), cluster_first_face)
-    for face in range(len(faces)):
-        _write_corners(positions, vertex_position, faces, face, corners)
-    for place in range(1 << depth):
-        _box_cluster(place, corners, first, boxes, depth)
+    _fill_tree(positions, vertex_position, faces, corners, first, boxes, depth, 0, 1 << depth)
     _box_rows(boxes, depth)
     return corners, first, boxes, depth
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fill_tree(positions, vertex_position, faces, corners, first, boxes, depth, low, high):
+    """Write corners and boxes of the clusters at places low..high of row `depth`, and of the rows below them."""
+    clusters = len(first) - 1
+    for face in range(first[(low * clusters) >> depth], first[(high * clusters) >> depth]):
+        _write_corners(positions, vertex_position, faces, face, corners)
+    for place in range(low, high):
+        _box_cluster(place, corners, first, boxes, depth)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
