@@ -21,10 +21,10 @@ class Surface:
 
 
 def make_surface(corners: np.ndarray) -> Surface:
-    """Return the Surface of triangles (t, 3, 3) float64; raise ValueError where none has an area."""
+    """Return the Surface of triangles (t, 3, 3) float64, t > 0; those without area are left out, unless all are."""
     numbers = np.flatnonzero(areas(corners) > 0.0)
     if len(numbers) == 0:
-        raise ValueError("no triangle has an area")
+        numbers = np.arange(len(corners))
     order = numbers[np.argsort(_morton(corners[numbers].mean(axis=1)), kind="stable")]
     sorted_corners = np.ascontiguousarray(corners[order])
     count = len(order)
@@ -61,7 +61,8 @@ def _morton(points: np.ndarray) -> np.ndarray:
 
 def spread_points(surface: Surface, count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return `count` points (count, 3), one in each equal share of the area, and their places among the triangles."""
-    total = np.cumsum(areas(surface.corners))
+    area = areas(surface.corners)
+    total = np.cumsum(area if area.any() else np.ones(len(area)))
     targets = (np.arange(count) + generator.random(count)) * (total[-1] / count)
     place = np.minimum(np.searchsorted(total, targets, side="right"), len(total) - 1)
     root, split = np.sqrt(generator.random(count))[:, None], generator.random(count)[:, None]
@@ -75,7 +76,7 @@ def distances(surface: Surface, points: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     def work(low: int) -> None:
         block = slice(low, low + BLOCK_POINTS)
-        nearest_triangles(surface.tree, points[block], squared[block], nearest[block])
+        nearest_triangles(surface.tree, points[block], 0.0, squared[block], nearest[block])
 
     with ThreadPoolExecutor() as executor:
         list(executor.map(work, range(0, len(points), BLOCK_POINTS)))

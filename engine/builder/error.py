@@ -154,19 +154,15 @@ def measure_group(
         return _extent(local), 0.0
     products = build_tree(positions, vertex_position, faces, cluster_first_face)
     distance, nearest = np.empty(len(local)), np.empty(len(local), dtype=np.int64)
-    nearest_triangles(products, local, distance, nearest)
+    nearest_triangles(products, local, 0.0, distance, nearest)
     distance = np.sqrt(distance)
     attribute = _attribute_error(
         products, local, distance, nearest, sample_attributes, sample_weight, attributes, faces, attribute_weights,
         percentile,
     )  # fmt: skip
     _hand_on(products[1], nearest, samples, out)
-    geometric = max(
-        _percentile(distance, sample_weight, percentile),
-        _to_source(tree, origin, products[0], surface_points, percentile),
-        _vanished_error(products, vanished),
-    )
-    return geometric, attribute
+    geometric = max(_percentile(distance, sample_weight, percentile), _vanished_error(products, vanished))
+    return _to_source(tree, origin, products[0], surface_points, percentile, geometric), attribute
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -174,7 +170,7 @@ def measure_part(origin, samples, positions, vertex_position, faces, percentile)
     """Return the percentile of the distances of samples to faces; arguments as those of measure_group."""
     first = np.append(np.arange(0, len(faces), RUN_FACES), len(faces))
     distance, nearest = np.empty(len(samples[0])), np.empty(len(samples[0]), dtype=np.int64)
-    nearest_triangles(build_tree(positions, vertex_position, faces, first), samples[0] - origin, distance, nearest)
+    nearest_triangles(build_tree(positions, vertex_position, faces, first), samples[0] - origin, 0.0, distance, nearest)
     return math.sqrt(_percentile(distance, samples[2], percentile))
 
 
@@ -242,7 +238,7 @@ def _vanished_error(products, vanished):
     """
     points, size = vanished
     distance, nearest = np.empty(len(points)), np.empty(len(points), dtype=np.int64)
-    nearest_triangles(products, points, distance, nearest)
+    nearest_triangles(products, points, 0.0, distance, nearest)
     farthest = 0.0
     for n in range(len(points)):
         farthest = max(farthest, min(math.sqrt(distance[n]), size[n]))
@@ -277,15 +273,18 @@ def _percentile(values, weights, percentile):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _to_source(tree, origin, corners, count, percentile):
-    """Return the percentile of the distances to the source of `count` points spread over the product triangles."""
+def _to_source(tree, origin, corners, count, percentile, least):
+    """Return the percentile of the distances to the source of `count` points spread over product triangles, or `least`.
+
+    corners (m, 9): of the product triangles, from origin; the larger one is returned.
+    """
     slots, weights, _ = _spread(corners, 0, len(corners), count)
     points, distance, nearest = np.empty((count, 3)), np.empty(count), np.empty(count, dtype=np.int64)
     for n in range(count):
         _point_on(corners, slots[n], weights[n], points[n])
         points[n] += origin
-    nearest_triangles(tree, points, distance, nearest)
-    return math.sqrt(_percentile(distance, np.ones(count, dtype=np.float32), percentile))
+    nearest_triangles(tree, points, least * least, distance, nearest)
+    return max(math.sqrt(_percentile(distance, np.ones(count, dtype=np.float32), percentile)), least)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -129,11 +129,14 @@ def _join(boxes, node):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def nearest_triangle(corners, first, boxes, depth, x, y, z, best, nearest, stack_node, stack_bound):
-    """Walk the tree, near child first; return the squared distance (at most best) and the slot of the triangle."""
+def nearest_triangle(corners, first, boxes, depth, x, y, z, best, nearest, enough, stack_node, stack_bound):
+    """Walk the tree, near child first; return the squared distance (at most best) and the slot of the triangle.
+
+    The walk ends with any triangle whose squared distance is not above `enough`.
+    """
     first_leaf = (1 << (depth + SPLIT_DEPTH)) - 1
     stack_node[0], stack_bound[0], held = 0, box_squared(boxes, 0, x, y, z), 1
-    while held > 0:
+    while held > 0 and best > enough:
         held -= 1
         node = stack_node[held]
         if stack_bound[held] >= best:
@@ -217,10 +220,11 @@ def closest_weights(c, x, y, z):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def nearest_triangles(tree, points, squared, nearest):
+def nearest_triangles(tree, points, enough, squared, nearest):
     """Write the squared distance and the slot of the nearest triangle of build_tree's `tree` for points (n, 3) float64.
 
-    squared (n,) float64, nearest (n,) int64. Fast where neighbours in `points` are neighbours in space.
+    squared (n,) float64, nearest (n,) int64. Fast where neighbours in `points` are neighbours in space. Where a squared
+    distance is not above `enough`, any such triangle will do.
     """
     corners, first, boxes, depth = tree
     stack_node, stack_bound = np.empty(STACK_NODES, dtype=np.int64), np.empty(STACK_NODES)
@@ -229,5 +233,7 @@ def nearest_triangles(tree, points, squared, nearest):
         x, y, z = points[n, 0], points[n, 1], points[n, 2]
         # the triangle nearest to the previous point is a close first bound for this one
         bound = triangle_squared(corners, slot, x, y, z)
-        squared[n], slot = nearest_triangle(corners, first, boxes, depth, x, y, z, bound, slot, stack_node, stack_bound)
+        squared[n], slot = nearest_triangle(
+            corners, first, boxes, depth, x, y, z, bound, slot, enough, stack_node, stack_bound
+        )
         nearest[n] = slot

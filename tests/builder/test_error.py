@@ -97,10 +97,14 @@ def test_tree_finds_the_nearest_triangle(clusters):
     corners, first, boxes, depth = build_tree(positions, np.arange(900, dtype=np.int32), faces, first)
     stacks = np.empty(STACK_NODES, dtype=np.int64), np.empty(STACK_NODES)
     for point in generator.uniform(-2500, 2500, (200, 3)):
-        squared, slot = nearest_triangle(corners, first, boxes, depth, *point, np.inf, -1, *stacks)
+        squared, slot = nearest_triangle(corners, first, boxes, depth, *point, np.inf, -1, 0.0, *stacks)
         every = np.array([triangle_squared(corners, n, *point) for n in range(300)])
         assert squared == every.min()
         assert every[slot] == squared
+        enough = 4.0 * squared + 100.0
+        some, slot = nearest_triangle(corners, first, boxes, depth, *point, np.inf, -1, enough, *stacks)
+        assert squared <= some <= enough
+        assert every[slot] == some
 
 
 def test_samples_lie_on_their_cluster_and_spread_by_area():
