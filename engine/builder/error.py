@@ -278,6 +278,8 @@ def _to_source(tree, origin, corners, count, percentile, least):
 
     corners (m, 9): of the product triangles, from origin; the larger one is returned.
     """
+    if count == 0:
+        return least
     slots, weights, _ = _spread(corners, 0, len(corners), count)
     points, distance, nearest = np.empty((count, 3)), np.empty(count), np.empty(count, dtype=np.int64)
     for n in range(count):

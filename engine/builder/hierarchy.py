@@ -31,7 +31,8 @@ STEERING = 0.3  # of a UV's or colour's length, where it competes with geometry:
 GROWTH = 1.0 + 2.0**-20  # of an error from child to group, at least
 _BATCH_GROUPS = 1024  # simplified before their results are stored: bounds the memory
 _MOST_LEVELS = 240  # a level is a byte in the file
-_DOUBLINGS = 2  # of the samples of a cluster, level by level
+_SURFACE_POINTS = 16  # of each product cluster, compared with the source
+_MOST_SAMPLES = 256  # of a cluster: twice as many from level to level, so that few clusters still have enough
 _TRIES = 2  # of a cluster in groups that do not shrink, before such a group is thinned
 
 
@@ -230,9 +231,9 @@ def _build_batch(
     rows = _output_rows(ranges, first, settings)
     limits = (
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
-        settings.error_percentile,
+        settings.error_percentile, _SURFACE_POINTS,
     )  # fmt: skip
-    room = settings.error_samples << min(level + 1, _DOUBLINGS)
+    room = max(min(settings.error_samples << min(level + 1, 8), _MOST_SAMPLES), settings.error_samples)
     build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)
     simplify_groups(
         tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, get_num_threads(),

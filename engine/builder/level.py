@@ -13,8 +13,6 @@ from engine.builder.clusters import cluster_group
 from engine.builder.error import measure_group, measure_part, vanished_parts
 from engine.builder.simplify import simplify_group, thin_group
 
-SURFACE_POINTS = 16  # of each product cluster, compared with the source
-
 
 @njit(nogil=True, cache=True)
 def _gather(pool, first_face, last_face, locked):
@@ -102,7 +100,7 @@ def simplify_groups(
     nearest.build_source_tree; members (n, 2) int64: first and last face; samples: (position (n, s, 3), attributes
     (n, s, k), weight (n, s), count (n,)) of each member; locked (P,) bool; thin (g,) bool: where collapses do not
     suffice, thin; weights (2, k) float32: those that steer and those that claim; limits: (cluster triangles, cluster
-    vertices, reduction, least shrink, error percentile).
+    vertices, reduction, least shrink, error percentile, points of each product that are compared with the source).
     Group g writes to `out` (see `group_outputs`): faces from rows[g, 0], vertices and positions from rows[g, 1],
     samples from rows[g, 2], and its counts and errors to row g; counts stay zero where it does not shrink enough.
 
@@ -150,7 +148,7 @@ def _simplify_one(
     group, pool, tree, members, samples, first_member, last_member, locked, thin, weights, limits, rows, out
 ):
     """Simplify one group, split the result into clusters and measure its error."""
-    cluster_triangles, cluster_vertices, reduction, least_shrink, percentile = limits
+    cluster_triangles, cluster_vertices, reduction, least_shrink, percentile, surface_points = limits
     vertices, places, faces, face_material, positions, group_locked, vertex_position, attributes, origin = _gather(
         pool, members[first_member:last_member, 0], members[first_member:last_member, 1], locked
     )
@@ -198,7 +196,7 @@ def _simplify_one(
     )  # fmt: skip
     geometric, attribute = measure_group(
         tree, mesh_origin, carried, vanished, positions, vertex_position, attributes, faces, first, weights[1],
-        percentile, SURFACE_POINTS * clusters,
+        percentile, surface_points * clusters,
         (out[10][low:high], out[11][low:high], out[12][low:high], out[13][low:high]),
     )  # fmt: skip
     out[9][group, 0] = geometric
