@@ -14,10 +14,10 @@ import numpy as np
 from numba import get_num_threads
 
 from engine.builder.clusters import cluster_mesh
-from engine.builder.error import make_samples
 from engine.builder.groups import cluster_adjacency, partition_clusters, shared_positions
 from engine.builder.level import copy_runs, group_outputs, simplify_groups, store_groups
 from engine.builder.nearest import build_source_tree
+from engine.builder.samples import make_samples, samples_above, widened
 from engine.builder.spheres import cluster_spheres, merge_spheres
 from engine.builder.weld import WeldedMesh
 from engine.layout import CONSTANTS
@@ -32,7 +32,6 @@ GROWTH = 1.0 + 2.0**-20  # of an error from child to group, at least
 _BATCH_GROUPS = 1024  # simplified before their results are stored: bounds the memory
 _MOST_LEVELS = 240  # a level is a byte in the file
 _SURFACE_POINTS = 16  # of each product cluster, compared with the source
-_MOST_SAMPLES = 256  # of a cluster: twice as many from level to level, so that few clusters still have enough
 _TRIES = 2  # of a cluster in groups that do not shrink, before such a group is thinned
 
 
@@ -233,7 +232,7 @@ def _build_batch(
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
         settings.error_percentile, _SURFACE_POINTS,
     )  # fmt: skip
-    room = max(min(settings.error_samples << min(level + 1, 8), _MOST_SAMPLES), settings.error_samples)
+    room = samples_above(level, settings.error_samples)
     build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)
     simplify_groups(
         tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, get_num_threads(),
@@ -253,19 +252,10 @@ def _build_batch(
         rows[group_of_made, 2] + np.arange(len(made)) - (np.cumsum(counts[:, 1]) - counts[:, 1])[group_of_made]
     )
     going_on = (
-        np.concatenate([_widened(old[waits], new), new[sample_rows]])[order]
+        np.concatenate([widened(old[waits], new), new[sample_rows]])[order]
         for old, new in zip(samples, out[10:], strict=True)
     )
     return np.concatenate([members[waits], made])[order], tuple(going_on)
-
-
-def _widened(samples: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Return an array of samples (n, s, ...) with the room that `like` has for each cluster."""
-    if samples.shape[1:] == like.shape[1:]:
-        return samples
-    result = np.zeros((len(samples), *like.shape[1:]), samples.dtype)
-    result[:, : samples.shape[1]] = samples
-    return result
 
 
 def _output_rows(ranges: np.ndarray, first: np.ndarray, settings: BuildSettings) -> np.ndarray:

@@ -11,6 +11,7 @@ from numba import njit, prange
 
 from engine.builder.clusters import cluster_group
 from engine.builder.error import measure_group, measure_part, vanished_parts
+from engine.builder.samples import joined_samples
 from engine.builder.simplify import simplify_group, thin_group
 
 
@@ -154,7 +155,7 @@ def _simplify_one(
     )
     most = (1.0 - least_shrink) * len(faces)
     target = target_triangles(len(faces), cluster_triangles, reduction, least_shrink)
-    carried = _joined_samples(samples, first_member, last_member)
+    carried = joined_samples(samples, first_member, last_member)
     mesh_origin = origin.astype(np.float64)
     steering = weights[0]
     result = simplify_group(
@@ -201,23 +202,6 @@ def _simplify_one(
     )  # fmt: skip
     out[9][group, 0] = geometric
     out[9][group, 1] = attribute
-
-
-@njit(nogil=True, cache=True)
-def _joined_samples(samples, first, last):
-    """Return position, attributes and weight of the samples of the members first..last, one after the other."""
-    position, attributes, weight, count = samples
-    joined_position = np.empty((count[first:last].sum(), 3), np.float64)
-    joined_attributes = np.empty((len(joined_position), attributes.shape[2]), np.float32)
-    joined_weight = np.empty(len(joined_position), np.float32)
-    row = 0
-    for i in range(first, last):
-        for j in range(count[i]):
-            joined_position[row] = position[i, j]
-            joined_attributes[row] = attributes[i, j]
-            joined_weight[row] = weight[i, j]
-            row += 1
-    return joined_position, joined_attributes, joined_weight
 
 
 @njit(nogil=True, cache=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.builder.error import make_samples, measure_group, vanished_parts
+from engine.builder.error import measure_group, vanished_parts
 from engine.builder.nearest import (
     STACK_NODES,
     build_source_tree,
@@ -12,6 +12,7 @@ from engine.builder.nearest import (
     nearest_triangle,
     triangle_squared,
 )
+from engine.builder.samples import make_samples, samples_above
 
 
 def bumpy(size, height, step=64):
@@ -172,6 +173,11 @@ def test_a_lost_part_and_an_empty_product_are_errors():
     nothing = np.zeros((0, 3), dtype=np.int32)
     (geometric, _), _, _ = measure((positions, faces, first), (positions, nothing, np.array([0])))
     assert geometric > 500.0
+
+
+def test_few_clusters_carry_many_samples():
+    assert [samples_above(level, 8) for level in (0, 1, 4, 5, 200)] == [16, 32, 256, 256, 256]
+    assert samples_above(0, 300) == samples_above(9, 300) == 300
 
 
 def test_samples_handed_on_stand_for_the_whole_area():
