@@ -1,8 +1,8 @@
 """Points of the source that every cluster carries, so that its error can be measured: chosen, joined and handed on.
 
 They are area-stratified, and each stands for a share of the source's area, so that a percentile over them is one over
-that area whichever of them were handed on. A level has half the clusters of the one below; each carries twice as many,
-up to MOST_SAMPLES, so that the few clusters of the top still have enough.
+that area whichever of them were handed on. Large clusters have more of them than small ones. All are handed on as long
+as no cluster has more than MOST_SAMPLES, so that the few clusters of the top still have enough.
 """
 
 import math
@@ -13,34 +13,43 @@ from numba import njit
 from engine.builder.nearest import in_blocks
 
 MOST_SAMPLES = 256  # of a cluster
+LARGEST = 4  # times the samples of a cluster of mean area
 BLOCK_CLUSTERS = 256  # of one parallel task
 
 
 def samples_above(level: int, samples: int) -> int:
     """Return how many samples a cluster made by a group of `level` may carry, where a source cluster has `samples`."""
-    return max(min(samples << min(level + 1, 8), MOST_SAMPLES), samples)
+    return max(min(LARGEST * samples << min(level + 1, 8), MOST_SAMPLES), LARGEST * samples)
 
 
 def make_samples(
     tree: tuple, attributes: np.ndarray, faces: np.ndarray, samples: int, threads: int = 1
 ) -> tuple[np.ndarray, ...]:
-    """Choose `samples` points on each source cluster, one in each equal share of its area.
+    """Choose points on each source cluster, one in each equal share of its area.
 
-    tree: of nearest.build_source_tree, over the same faces (m, 3) int32; attributes (v, k) float32.
-    Returns (sample_position (c, samples, 3) float64 lattice units, sample_attributes (c, samples, k) float32 with unit
-    normals in columns 0:3, sample_weight (c, samples) float32: the area that each stands for, sample_count (c,) int32).
+    tree: of nearest.build_source_tree, over the same faces (m, 3) int32; attributes (v, k) float32; samples: of a
+    cluster of mean area; others have more or fewer with their area, half as many to s = LARGEST * samples.
+    Returns (sample_position (c, s, 3) float64 lattice units, sample_attributes (c, s, k) float32 with unit normals in
+    columns 0:3, sample_weight (c, s) float32: the area that each stands for, doubled, sample_count (c,) int32).
     """
     clusters = len(tree[1]) - 1
     out = (
-        np.zeros((clusters, samples, 3)),
-        np.zeros((clusters, samples, attributes.shape[1]), np.float32),
-        np.zeros((clusters, samples), np.float32),
+        np.zeros((clusters, LARGEST * samples, 3)),
+        np.zeros((clusters, LARGEST * samples, attributes.shape[1]), np.float32),
+        np.zeros((clusters, LARGEST * samples), np.float32),
         np.zeros(clusters, np.int32),
     )
+    area = np.zeros(clusters)
+
+    def measure(low: int, high: int) -> None:
+        _cluster_areas(tree[0], tree[1], low, high, area)
 
     def work(low: int, high: int) -> None:
         _sample_clusters(tree, attributes, faces, low, high, out)
 
+    in_blocks(measure, clusters, BLOCK_CLUSTERS, threads)
+    wanted = np.rint(area * (samples / max(area.mean(), 1e-30))).astype(np.int64)
+    out[3][:] = np.clip(wanted, (samples + 1) // 2, LARGEST * samples)
     in_blocks(work, clusters, BLOCK_CLUSTERS, threads)
     return out
 
@@ -51,7 +60,7 @@ def _sample_clusters(tree, attributes, faces, low, high, out):
     position, values, weight, count = out
     for cluster in range(low, high):
         start, stop = first[cluster], first[cluster + 1]
-        count[cluster] = position.shape[1] if stop > start else 0
+        count[cluster] = count[cluster] if stop > start else 0
         slots, weights, share = spread(corners, start, stop, count[cluster])
         for n in range(count[cluster]):
             point_on(corners, slots[n], weights[n], position[cluster, n])
@@ -69,11 +78,7 @@ def spread(corners, start, stop, count):
     area = np.empty(max(stop - start, 0))
     total = 0.0
     for slot in range(start, stop):
-        c = corners[slot]
-        ex, ey, ez = float(c[3]) - c[0], float(c[4]) - c[1], float(c[5]) - c[2]
-        fx, fy, fz = float(c[6]) - c[0], float(c[7]) - c[1], float(c[8]) - c[2]
-        nx, ny, nz = ey * fz - ez * fy, ez * fx - ex * fz, ex * fy - ey * fx
-        total += math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
+        total += _twice_area(corners, slot) + 1e-9
         area[slot - start] = total
     slot = start
     for n in range(count):
@@ -84,6 +89,22 @@ def spread(corners, start, stop, count):
         slots[n] = slot
         weights[n, 0], weights[n, 1], weights[n, 2] = 1.0 - root, root * (1.0 - split), root * split
     return slots, weights, total / max(count, 1)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _twice_area(corners, slot):
+    c = corners[slot]
+    ex, ey, ez = float(c[3]) - c[0], float(c[4]) - c[1], float(c[5]) - c[2]
+    fx, fy, fz = float(c[6]) - c[0], float(c[7]) - c[1], float(c[8]) - c[2]
+    nx, ny, nz = ey * fz - ez * fy, ez * fx - ex * fz, ex * fy - ey * fx
+    return math.sqrt(nx * nx + ny * ny + nz * nz)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _cluster_areas(corners, first, low, high, area):
+    for cluster in range(low, high):
+        for slot in range(first[cluster], first[cluster + 1]):
+            area[cluster] += _twice_area(corners, slot)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -12,7 +12,7 @@ from engine.builder.nearest import (
     nearest_triangle,
     triangle_squared,
 )
-from engine.builder.samples import make_samples, samples_above
+from engine.builder.samples import joined_samples, make_samples, samples_above
 
 
 def bumpy(size, height, step=64):
@@ -46,8 +46,8 @@ def measure(
     columns = len(weights)
     source_attributes = up_normals(len(positions), columns) if source_attributes is None else source_attributes
     tree = build_source_tree(positions.astype(np.int32), identity, faces, first)
-    sample_position, sample_attributes, sample_weight, count = make_samples(tree, source_attributes, faces, 32)
-    assert (count == 32).all()
+    samples = make_samples(tree, source_attributes, faces, 32)
+    samples = joined_samples(samples, 0, len(first) - 1)
     new_positions, new_faces, new_first = products
     attributes = up_normals(len(new_positions), columns) if attributes is None else attributes
     clusters = len(new_first) - 1
@@ -57,12 +57,11 @@ def measure(
         np.zeros((clusters, 32), np.float32),
         np.zeros(clusters, np.int32),
     )
-    samples = sample_position.reshape(-1, 3), sample_attributes.reshape(-1, columns), sample_weight.ravel()
     errors = measure_group(
         tree, np.array(origin), samples, vanished, new_positions, np.arange(len(new_positions), dtype=np.int32),
         attributes, new_faces, new_first, np.array(weights, dtype=np.float32), 99.5, 256, out,
     )  # fmt: skip
-    return errors, sample_position.reshape(-1, 3), out
+    return errors, samples[0], out
 
 
 def test_closest_point_against_a_fine_grid_of_points():
@@ -112,14 +111,14 @@ def test_samples_lie_on_their_cluster_and_spread_by_area():
     positions, faces, first = bumpy(16, 40.0)
     tree = build_source_tree(positions.astype(np.int32), np.arange(len(positions), dtype=np.int32), faces, first)
     points, values, weight, count = make_samples(tree, up_normals(len(positions)), faces, 32)
-    assert points.shape == (8, 32, 3)
-    assert (count == 32).all()
-    assert np.allclose(np.linalg.norm(values, axis=-1), 1.0)
+    assert (abs(count - 32) <= 5).all()
     for cluster in range(8):
         low, high = first[cluster], first[cluster + 1]
-        for point in points[cluster]:
+        assert np.allclose(np.linalg.norm(values[cluster, : count[cluster]], axis=-1), 1.0)
+        for point in points[cluster, : count[cluster]]:
             assert min(triangle_squared(tree[0], n, *point) for n in range(low, high)) < 1e-12
-    assert len(np.unique(points.reshape(-1, 3), axis=0)) == 256
+    everything = joined_samples((points, values, weight, count), 0, 8)[0]
+    assert len(np.unique(everything, axis=0)) == count.sum()
     a, b, c = positions[faces].transpose(1, 0, 2)
     twice = np.linalg.norm(np.cross(b - a, c - a), axis=1)
     assert np.allclose(weight.sum(axis=1), np.add.reduceat(twice, first[:-1]), rtol=1e-4)
@@ -175,9 +174,18 @@ def test_a_lost_part_and_an_empty_product_are_errors():
     assert geometric > 500.0
 
 
+def test_large_clusters_have_more_samples():
+    positions, faces, first = bumpy(16, 0.0)
+    positions[:, 0] = np.where(positions[:, 0] > 512, 512 + 9 * (positions[:, 0] - 512), positions[:, 0])
+    tree = build_source_tree(positions.astype(np.int32), np.arange(len(positions), dtype=np.int32), faces, first)
+    _, _, weight, count = make_samples(tree, up_normals(len(positions)), faces, 10)
+    assert count.tolist() == [5] * 4 + [18] * 4
+    assert (weight[:, 18:] == 0.0).all()
+
+
 def test_few_clusters_carry_many_samples():
-    assert [samples_above(level, 8) for level in (0, 1, 4, 5, 200)] == [16, 32, 256, 256, 256]
-    assert samples_above(0, 300) == samples_above(9, 300) == 300
+    assert [samples_above(level, 8) for level in (0, 1, 2, 5, 200)] == [64, 128, 256, 256, 256]
+    assert samples_above(0, 300) == samples_above(9, 300) == 1200
 
 
 def test_samples_handed_on_stand_for_the_whole_area():
