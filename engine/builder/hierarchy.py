@@ -17,7 +17,7 @@ from engine.builder.clusters import cluster_mesh
 from engine.builder.groups import cluster_adjacency, partition_clusters, shared_positions
 from engine.builder.level import copy_runs, group_outputs, simplify_groups, store_groups
 from engine.builder.nearest import build_source_tree
-from engine.builder.samples import make_samples, samples_above, widened
+from engine.builder.samples import SURFACE_POINTS, make_samples, samples_above, widened
 from engine.builder.spheres import cluster_spheres, merge_spheres
 from engine.builder.weld import WeldedMesh
 from engine.layout import CONSTANTS
@@ -31,7 +31,6 @@ STEERING = 0.3  # of a UV's or colour's length, where it competes with geometry:
 GROWTH = 1.0 + 2.0**-20  # of an error from child to group, at least
 _BATCH_GROUPS = 1024  # simplified before their results are stored: bounds the memory
 _MOST_LEVELS = 240  # a level is a byte in the file
-_SURFACE_POINTS = 16  # of each product cluster, compared with the source
 _TRIES = 2  # of a cluster in groups that do not shrink, before such a group is thinned
 
 
@@ -230,7 +229,7 @@ def _build_batch(
     rows = _output_rows(ranges, first, settings)
     limits = (
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
-        settings.error_percentile, _SURFACE_POINTS,
+        settings.error_percentile, SURFACE_POINTS,
     )  # fmt: skip
     room = samples_above(level, settings.error_samples)
     build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)

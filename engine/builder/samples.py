@@ -13,6 +13,7 @@ from numba import njit
 from engine.builder.nearest import in_blocks
 
 MOST_SAMPLES = 256  # of a cluster
+SURFACE_POINTS = 16  # of each product cluster, compared with the source
 LARGEST = 4  # times the samples of a cluster of mean area
 BLOCK_CLUSTERS = 256  # of one parallel task
 
