@@ -96,3 +96,33 @@ def test_thresholds_draw_at_most_the_triangles_asked_for(sample_asset, sample_me
 def test_a_wrong_mesh_is_one_clear_line(sample_asset, tmp_path, capsys):
     assert hierarchy_quality.main([str(sample_asset("terrain", 5000)), str(tmp_path / "none.obj")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+# What meshoptimizer's clusterlod.h v1.2 draws without attributes at a uniform threshold: triangles and their rms.
+YARDSTICK = {
+    "happy_fused_1m.ply": {127057: 8.5, 58976: 19.0},
+    "terrain_andes_720k.ply": {126999: 8.5, 41608: 17.0},
+    "cave_595k.glb": {87806: 3.4, 15106: 15.0},
+    "lucy_100k.ply": {28084: 17.0, 5602: 71.0},
+    "armadillo_86k.obj": {42196: 13.0, 5392: 78.0},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", YARDSTICK)
+def test_scans_are_nearer_than_the_yardstick_and_claims_are_true(name, meshes, tmp_path, capsys):
+    if meshes is None:
+        pytest.skip("no meshes")
+    path, yardstick = meshes / "scans" / name, YARDSTICK[name]
+    build([path], tmp_path / "scan.mlith", BuildSettings())
+    triangles = ",".join(str(count) for count in yardstick)
+    arguments = [str(tmp_path / "scan.mlith"), str(path), "--json", "--triangles", triangles]
+    assert hierarchy_quality.main(arguments) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    for row, (count, rms) in zip(rows[-2:], yardstick.items(), strict=True):
+        assert row["cut"] == f"{count} triangles"
+        assert row["triangles"] <= count
+        assert row["rms"] <= 0.8 * rms
+    for row in rows[1:-2]:
+        assert min(row["within_from_source"], row["within_to_source"]) >= 99.0, row["cut"]
+        assert row["claimed_to_true"] is None or row["claimed_to_true"] <= 2.0, row["cut"]
