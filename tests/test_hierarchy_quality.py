@@ -93,6 +93,16 @@ def test_thresholds_draw_at_most_the_triangles_asked_for(sample_asset, sample_me
     assert len(table) == 3
 
 
+def test_meshes_with_fewer_levels_stay_in_every_cut(sample_mesh, tmp_path, capsys):
+    files = [sample_mesh("sphere", 300), sample_mesh("sphere", 3000)]
+    build(files, tmp_path / "two.mlith", BuildSettings())
+    arguments = [str(tmp_path / "two.mlith"), *map(str, files), "--json", "--levels", "--samples", "2000"]
+    assert hierarchy_quality.main(arguments) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert len(rows) > 3
+    assert all(row["rms"] < 3000.0 for row in rows), "both are measured, each against its own source"
+
+
 def test_a_wrong_mesh_is_one_clear_line(sample_asset, tmp_path, capsys):
     assert hierarchy_quality.main([str(sample_asset("terrain", 5000)), str(tmp_path / "none.obj")]) == 1
     assert capsys.readouterr().err.count("\n") == 1

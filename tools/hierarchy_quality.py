@@ -118,8 +118,9 @@ def group_units(data: Tables, subjects: list[Subject]) -> tuple[np.ndarray, np.n
 def level_cuts(data: Tables) -> Iterator[tuple[str, float, np.ndarray]]:
     """Yield (name, NaN, drawn (C,) bool) of each level: all simplified that often, or as often as could be."""
     level = (data.groups["place"] >> np.uint32(24)).astype(np.int64)
+    is_root = data.groups["geometric_error"] >= ROOT_ERROR
     for number in range(int(level.max()) + 1):
-        yield f"level {number}", math.nan, drawn_clusters(data, level >= number)
+        yield f"level {number}", math.nan, drawn_clusters(data, is_root | (level >= number))
 
 
 def threshold_cuts(
