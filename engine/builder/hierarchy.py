@@ -231,7 +231,7 @@ def _build_batch(
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
         settings.error_percentile, SURFACE_POINTS,
     )  # fmt: skip
-    room = samples_above(level, settings.error_samples)
+    room = samples_above(samples[0].shape[1])
     build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)
     simplify_groups(
         tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, get_num_threads(),

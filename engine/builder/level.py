@@ -11,7 +11,7 @@ from numba import njit, prange
 
 from engine.builder.clusters import cluster_group
 from engine.builder.error import measure_group, measure_part, vanished_parts
-from engine.builder.samples import joined_samples
+from engine.builder.samples import FEWEST_SURFACE_POINTS, joined_samples
 from engine.builder.simplify import simplify_group, thin_group
 
 
@@ -197,7 +197,7 @@ def _simplify_one(
     )  # fmt: skip
     geometric, attribute = measure_group(
         tree, mesh_origin, carried, vanished, positions, vertex_position, attributes, faces, first, weights[1],
-        percentile, surface_points * clusters,
+        percentile, max(surface_points * clusters, FEWEST_SURFACE_POINTS),
         (out[10][low:high], out[11][low:high], out[12][low:high], out[13][low:high]),
     )  # fmt: skip
     out[9][group, 0] = geometric

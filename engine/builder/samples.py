@@ -13,14 +13,16 @@ from numba import njit
 from engine.builder.nearest import in_blocks
 
 MOST_SAMPLES = 256  # of a cluster
-SURFACE_POINTS = 16  # of each product cluster, compared with the source
+SURFACE_POINTS = 16  # of each product cluster, compared with the source, but
+FEWEST_SURFACE_POINTS = 128  # of a group
+FEWEST_SAMPLES = 1024  # of a mesh, but for the smallest
 LARGEST = 4  # times the samples of a cluster of mean area
 BLOCK_CLUSTERS = 256  # of one parallel task
 
 
-def samples_above(level: int, samples: int) -> int:
-    """Return how many samples a cluster made by a group of `level` may carry, where a source cluster has `samples`."""
-    return max(min(LARGEST * samples << min(level + 1, 8), MOST_SAMPLES), LARGEST * samples)
+def samples_above(carried: int) -> int:
+    """Return how many samples a cluster may carry that is made of clusters that may carry `carried`."""
+    return max(min(2 * carried, MOST_SAMPLES), carried)
 
 
 def make_samples(
@@ -32,8 +34,10 @@ def make_samples(
     cluster of mean area; others have more or fewer with their area, half as many to s = LARGEST * samples.
     Returns (sample_position (c, s, 3) float64 lattice units, sample_attributes (c, s, k) float32 with unit normals in
     columns 0:3, sample_weight (c, s) float32: the area that each stands for, doubled, sample_count (c,) int32).
+    A mesh of few clusters has more than `samples` of each: FEWEST_SAMPLES together.
     """
     clusters = len(tree[1]) - 1
+    samples = max(samples, min(FEWEST_SAMPLES // clusters, MOST_SAMPLES // 2))
     out = (
         np.zeros((clusters, LARGEST * samples, 3)),
         np.zeros((clusters, LARGEST * samples, attributes.shape[1]), np.float32),
