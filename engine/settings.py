@@ -74,7 +74,7 @@ class BuildSettings:
     color_weight: float = 0.5  # a colour changed by 1 counts as this many edge lengths
     error_percentile: float = 99.5  # of the distances sampled in both directions
     error_margin: float = 1.1  # the claimed error is the percentile times this
-    error_samples: int = 32  # source samples carried by each cluster
+    error_samples: int = 8  # of each source cluster; clusters above carry twice as many from level to level, to 256
     crease_degrees: float = 60.0  # computed normals are split at sharper edges
     page_bytes: int = 131072
     compression_level: int = 3  # zstandard

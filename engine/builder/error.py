@@ -1,8 +1,8 @@
 """Measured two-sided error of simplified groups against the source.
 
-Every cluster carries a bounded number of area-stratified points of the source, handed on from level to level. A group's
-error is the percentile of two sets of distances: its carried points to its products, and area-stratified points of its
-products to the source. The attribute error is the same percentile of attribute differences at the carried points.
+A group's error is the percentile of two sets of distances: points of the source that its clusters carry (samples.py)
+to its products, and area-stratified points of its products to the source. Parts that vanish count however small their
+area is. The attribute error is the same percentile of attribute differences at the carried points.
 
 Nearest triangles: nearest.py. All lengths are lattice units in one frame per mesh.
 """
@@ -10,148 +10,139 @@ Nearest triangles: nearest.py. All lengths are lattice units in one frame per me
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
+from engine.builder.kernels import bare_njit
 from engine.builder.nearest import (
     SPLIT_DEPTH,
     STACK_NODES,
     box_squared,
     build_tree,
-    build_tree_parallel,
     closest_weights,
     leaf_range,
-    nearest_triangle,
+    nearest_triangles,
     triangle_squared,
 )
+from engine.builder.samples import hand_on, point_on, spread
 
-__all__ = ["build_source_tree", "make_samples", "measure_group"]
+__all__ = ["measure_group", "measure_part", "vanished_parts"]
 
-build_source_tree = build_tree_parallel  # over the source triangles, once for each mesh
-
-
-@njit(nogil=True, cache=True, parallel=True, error_model="numpy")
-def make_samples(tree, attributes, faces, samples):
-    """Choose `samples` points on each source cluster, one in each equal share of its area.
-
-    tree: of build_source_tree, over the same faces (m, 3) int32; attributes (v, k) float32.
-    Returns (sample_position (c, samples, 3) float64 lattice units, sample_attributes (c, samples, k) float32 with unit
-    normals in columns 0:3, sample_count (c,) int32).
-    """
-    corners, first, _, _ = tree
-    clusters, columns = len(first) - 1, attributes.shape[1]
-    position = np.zeros((clusters, samples, 3))
-    values = np.zeros((clusters, samples, columns), dtype=np.float32)
-    count = np.zeros(clusters, dtype=np.int32)
-    for cluster in prange(clusters):
-        start, stop = first[cluster], first[cluster + 1]
-        count[cluster] = samples if stop > start else 0
-        slots, weights = _spread(corners, start, stop, count[cluster])
-        for n in range(count[cluster]):
-            _point_on(corners, slots[n], weights[n], position[cluster, n])
-            _attributes_on(attributes, faces[slots[n]], weights[n], values[cluster, n])
-    return position, values, count
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _spread(corners, start, stop, count):
-    """Return slots (count,) in start..stop and barycentric weights (count, 3): one in each equal share of area."""
-    slots, weights = np.empty(count, dtype=np.int64), np.empty((count, 3))
-    area = np.empty(max(stop - start, 0))
-    total = 0.0
-    for slot in range(start, stop):
-        c = corners[slot]
-        ex, ey, ez = float(c[3]) - c[0], float(c[4]) - c[1], float(c[5]) - c[2]
-        fx, fy, fz = float(c[6]) - c[0], float(c[7]) - c[1], float(c[8]) - c[2]
-        nx, ny, nz = ey * fz - ez * fy, ez * fx - ex * fz, ex * fy - ey * fx
-        total += math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9
-        area[slot - start] = total
-    slot = start
-    for n in range(count):
-        at = (n + _random(start, 3 * n)) * (total / count)
-        while slot < stop - 1 and area[slot - start] < at:
-            slot += 1
-        root, split = math.sqrt(_random(start, 3 * n + 1)), _random(start, 3 * n + 2)
-        slots[n] = slot
-        weights[n, 0], weights[n, 1], weights[n, 2] = 1.0 - root, root * (1.0 - split), root * split
-    return slots, weights
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _random(seed, n):
-    """Return a number in 0..1 that depends on the arguments alone (a mixer after Steele, Lea and Flood, 2014)."""
-    z = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(n + 1) * np.uint64(0xD1B54A32D192ED03)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return float((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _point_on(corners, slot, weights, out):
-    for axis in range(3):
-        out[axis] = (
-            weights[0] * corners[slot, axis]
-            + weights[1] * corners[slot, 3 + axis]
-            + weights[2] * corners[slot, 6 + axis]
-        )
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _attributes_on(attributes, face, weights, out):
-    """Interpolate the attributes of a face (3,); the normal becomes a unit vector."""
-    for column in range(attributes.shape[1]):
-        out[column] = (
-            weights[0] * attributes[face[0], column]
-            + weights[1] * attributes[face[1], column]
-            + weights[2] * attributes[face[2], column]
-        )
-    length = math.sqrt(out[0] * out[0] + out[1] * out[1] + out[2] * out[2])
-    if length > 0.0:
-        for column in range(3):
-            out[column] /= length
+RUN_FACES = 128  # below one node of the row of clusters, where there are no clusters yet
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def measure_group(
-    tree, origin, sample_position, sample_attributes, positions, vertex_position, attributes, faces, cluster_first_face,
-    attribute_weights, percentile, surface_points, out_position, out_attributes, out_count,
+    tree, origin, samples, vanished, positions, vertex_position, attributes, faces, cluster_first_face,
+    attribute_weights, percentile, surface_points, out,
 ):  # fmt: skip
     """Measure one simplified group against the source, and hand its samples on to its products.
 
-    tree: of build_source_tree; origin (3,) float64: of the group's positions, in the mesh's lattice units;
-    sample_position (n, 3) float64 mesh lattice units and sample_attributes (n, k) float32: all samples of the group's
-    members; positions (p, 3) float64 from origin, vertex_position (v,) int32, attributes (v, k) float32, faces (m, 3)
-    int32 and cluster_first_face (c + 1,) integers: the products; attribute_weights (k,) float32: lattice units per
-    unit, but for the normal (columns 0:3) edges of the product's triangle per unit; percentile: of 100;
-    surface_points: how many points of the products to compare with the source.
-    Written: out_position (c, s, 3) float64, out_attributes (c, s, k) float32, out_count (c,) int32: the samples whose
-    nearest product triangle lies in the cluster, at most s, the worst one among them.
+    tree: of nearest.build_source_tree; origin (3,) float64: of the group's positions, in the mesh's lattice units;
+    samples: position (n, 3) float64 mesh lattice units, attributes (n, k) float32, weight (n,) float32 of all samples
+    of the group's members; vanished: of vanished_parts; positions (p, 3) float64 from origin, vertex_position (v,)
+    int32, attributes (v, k) float32, faces (m, 3) int32 and cluster_first_face (c + 1,) integers: the products;
+    attribute_weights (k,) float32: lattice units per unit, but for the normal (columns 0:3) edges of the product's
+    triangle per unit; percentile: of 100; surface_points: how many points of the products to compare with the source.
+    out: samples whose nearest product triangle lies in the cluster, as samples.make_samples returns them: written.
 
     Returns (geometric, attribute) error in lattice units. A group without products has the extent of its samples.
     """
-    out_count[:] = 0
+    sample_position, sample_attributes, sample_weight = samples
+    out[3][:] = 0
     local = sample_position - origin
     if len(faces) == 0 or len(local) == 0:
         return _extent(local), 0.0
     products = build_tree(positions, vertex_position, faces, cluster_first_face)
-    corners, first, boxes, depth = products
-    stack_node, stack_bound = np.empty(STACK_NODES, dtype=np.int64), np.empty(STACK_NODES)
     distance, nearest = np.empty(len(local)), np.empty(len(local), dtype=np.int64)
-    slot = 0
-    for n in range(len(local)):
-        x, y, z = local[n, 0], local[n, 1], local[n, 2]
-        bound = triangle_squared(corners, slot, x, y, z)
-        squared, slot = nearest_triangle(corners, first, boxes, depth, x, y, z, bound, slot, stack_node, stack_bound)
-        distance[n], nearest[n] = math.sqrt(squared), slot
+    nearest_triangles(products, local, 0.0, distance, nearest)
+    distance = np.sqrt(distance)
     attribute = _attribute_error(
-        products, local, distance, nearest, sample_attributes, attributes, faces, attribute_weights, percentile,
-        stack_node, stack_bound,
+        products, local, distance, nearest, sample_attributes, sample_weight, attributes, faces, attribute_weights,
+        percentile,
     )  # fmt: skip
-    _hand_on(first, distance, nearest, sample_position, sample_attributes, out_position, out_attributes, out_count)
-    geometric = max(
-        _percentile(distance, percentile),
-        _percentile(_to_source(tree, origin, corners, surface_points, stack_node, stack_bound), percentile),
-    )
-    return geometric, attribute
+    hand_on(products[1], nearest, samples, out)
+    geometric = max(_percentile(distance, sample_weight, percentile), _vanished_error(products, vanished))
+    return _to_source(tree, origin, products[0], surface_points, percentile, geometric), attribute
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def measure_part(origin, samples, positions, vertex_position, faces, percentile):
+    """Return the percentile of the distances of samples to faces; arguments as those of measure_group."""
+    first = np.append(np.arange(0, len(faces), RUN_FACES), len(faces))
+    distance, nearest = np.empty(len(samples[0])), np.empty(len(samples[0]), dtype=np.int64)
+    nearest_triangles(build_tree(positions, vertex_position, faces, first), samples[0] - origin, 0.0, distance, nearest)
+    return math.sqrt(_percentile(distance, samples[2], percentile))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def vanished_parts(positions, vertex_position, faces, kept_vertex_position, kept_faces):
+    """Return the points of connected parts from which no position is left, and the sizes of their parts.
+
+    positions (p, 3) float64, vertex_position (v,) int32, faces (m, 3) int32: before a simplification;
+    kept_vertex_position (v,) int32, kept_faces (n, 3) int32: after it, naming the same positions.
+    Returns (points (k, 3) float64, size (k,) float64: the diagonal of the part's box).
+    """
+    part = np.arange(len(positions))
+    for face in range(len(faces)):
+        first = _root(part, vertex_position[faces[face, 0]])
+        for side in range(1, 3):
+            other = _root(part, vertex_position[faces[face, side]])
+            first, other = min(first, other), max(first, other)
+            part[other] = first
+    is_kept, is_used = np.zeros(len(positions), dtype=np.bool_), np.zeros(len(positions), dtype=np.bool_)
+    for face in range(len(kept_faces)):
+        for side in range(3):
+            is_kept[_root(part, kept_vertex_position[kept_faces[face, side]])] = True
+    count = 0
+    for face in range(len(faces)):
+        for side in range(3):
+            position = vertex_position[faces[face, side]]
+            if not is_kept[_root(part, position)] and not is_used[position]:
+                is_used[position] = True
+                count += 1
+    points, size = np.empty((count, 3)), np.empty(count)
+    if count == 0:
+        return points, size
+    low, high = np.full((len(positions), 3), np.inf), np.full((len(positions), 3), -np.inf)
+    for position in range(len(positions)):
+        if is_used[position]:
+            root = _root(part, position)
+            for axis in range(3):
+                low[root, axis] = min(low[root, axis], positions[position, axis])
+                high[root, axis] = max(high[root, axis], positions[position, axis])
+    row = 0
+    for position in range(len(positions)):
+        if is_used[position]:
+            root, squared = _root(part, position), 0.0
+            for axis in range(3):
+                points[row, axis] = positions[position, axis]
+                squared += (high[root, axis] - low[root, axis]) ** 2
+            size[row] = math.sqrt(squared)
+            row += 1
+    return points, size
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _root(part, i):
+    while part[i] != i:
+        part[i] = part[part[i]]
+        i = part[i]
+    return i
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _vanished_error(products, vanished):
+    """Return how far the farthest point of a vanished part is from what is left, or its part's size if that is less.
+
+    What vanishes alone is missed by its own size, however far away everything else is.
+    """
+    points, size = vanished
+    distance, nearest = np.empty(len(points)), np.empty(len(points), dtype=np.int64)
+    nearest_triangles(products, points, 0.0, distance, nearest)
+    farthest = 0.0
+    for n in range(len(points)):
+        farthest = max(farthest, min(math.sqrt(distance[n]), size[n]))
+    return farthest
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -168,34 +159,40 @@ def _extent(points):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _percentile(values, percentile):
-    """Return the smallest value that is not below `percentile` of 100 of the values."""
-    ordered = np.sort(values)
-    rank = math.ceil(percentile / 100.0 * len(ordered))
-    return ordered[min(max(rank - 1, 0), len(ordered) - 1)]
+def _percentile(values, weights, percentile):
+    """Return the smallest value that is not below `percentile` of 100 of the weight."""
+    order = np.argsort(values)
+    total, below = 0.0, 0.0
+    for n in range(len(weights)):
+        total += weights[n]
+    for n in range(len(order)):
+        below += weights[order[n]]
+        if below >= total * (percentile / 100.0 - 1e-9):
+            return values[order[n]]
+    return values[order[-1]]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _to_source(tree, origin, corners, count, stack_node, stack_bound):
-    """Return the distances (count,) from points spread over the sorted product triangles to the source."""
-    source, first, boxes, depth = tree
-    slots, weights = _spread(corners, 0, len(corners), count)
-    distance, point, nearest = np.empty(count), np.empty(3), 0
+def _to_source(tree, origin, corners, count, percentile, least):
+    """Return the percentile of the distances to the source of `count` points spread over product triangles, or `least`.
+
+    corners (m, 9): of the product triangles, from origin; the larger one is returned.
+    """
+    if count == 0:
+        return least
+    slots, weights, _ = spread(corners, 0, len(corners), count)
+    points, distance, nearest = np.empty((count, 3)), np.empty(count), np.empty(count, dtype=np.int64)
     for n in range(count):
-        _point_on(corners, slots[n], weights[n], point)
-        x, y, z = point[0] + origin[0], point[1] + origin[1], point[2] + origin[2]
-        bound = triangle_squared(source, nearest, x, y, z)
-        squared, nearest = nearest_triangle(
-            source, first, boxes, depth, x, y, z, bound, nearest, stack_node, stack_bound
-        )
-        distance[n] = math.sqrt(squared)
-    return distance
+        point_on(corners, slots[n], weights[n], points[n])
+        points[n] += origin
+    nearest_triangles(tree, points, least * least, distance, nearest)
+    return max(math.sqrt(_percentile(distance, np.ones(count, dtype=np.float32), percentile)), least)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _attribute_error(
-    products, local, distance, nearest, sample_attributes, attributes, faces, attribute_weights, percentile,
-    stack_node, stack_bound,
+    products, local, distance, nearest, sample_attributes, sample_weight, attributes, faces, attribute_weights,
+    percentile,
 ):  # fmt: skip
     """Return the percentile of the samples' attribute differences as a length.
 
@@ -208,6 +205,7 @@ def _attribute_error(
     if active <= 0.0:
         return 0.0
     corners, first, boxes, depth = products
+    stack_node = np.empty(STACK_NODES, dtype=np.int64)
     difference, weights = np.empty(len(local)), np.empty(3)
     mean = 0.0
     for n in range(len(local)):
@@ -238,10 +236,10 @@ def _attribute_error(
                     edge = _longest_edge(corners[slot])
                     look = _difference(attributes, faces[slot], weights, sample_attributes[n], attribute_weights, edge)
                     difference[n] = min(difference[n], look + max(away, 0.0))
-    return _percentile(difference, percentile)
+    return _percentile(difference, sample_weight, percentile)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def _longest_edge(c):
     """Return the length of the longest edge of a triangle's nine coordinates."""
     longest = 0.0
@@ -253,7 +251,7 @@ def _longest_edge(c):
     return math.sqrt(longest)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def _difference(attributes, face, weights, values, attribute_weights, edge):
     """Return how far, as a length, the look of a face at a point is from `values` (k,).
 
@@ -272,40 +270,3 @@ def _difference(attributes, face, weights, values, attribute_weights, edge):
         else:
             other += (attribute_weights[column] * (here - values[column])) ** 2
     return math.sqrt(normal * edge * edge + min(other, edge * edge))
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _hand_on(first, distance, nearest, sample_position, sample_attributes, out_position, out_attributes, out_count):
-    """Write the samples of each product cluster: evenly chosen in order, and the farthest one."""
-    clusters, room = len(first) - 1, out_position.shape[1]
-    owner = np.empty(len(nearest), dtype=np.int64)
-    count, worst = np.zeros(clusters, dtype=np.int64), np.full(clusters, -1)
-    for n in range(len(nearest)):
-        cluster = np.searchsorted(first, nearest[n], side="right") - 1
-        owner[n] = cluster
-        count[cluster] += 1
-        if worst[cluster] < 0 or distance[n] > distance[worst[cluster]]:
-            worst[cluster] = n
-    seen = np.zeros(clusters, dtype=np.int64)
-    for n in range(len(nearest)):
-        cluster = owner[n]
-        share, last = (seen[cluster] * room) // count[cluster], ((seen[cluster] + 1) * room) // count[cluster]
-        seen[cluster] += 1
-        if count[cluster] <= room:
-            out = out_count[cluster]
-            out_count[cluster] += 1
-        elif last > share:
-            out = share
-            out_count[cluster] = max(out_count[cluster], out + 1)
-        else:
-            continue
-        out_position[cluster, out] = sample_position[n]
-        out_attributes[cluster, out] = sample_attributes[n]
-    seen[:] = 0
-    for n in range(len(nearest)):  # the worst takes the place of its share
-        cluster = owner[n]
-        if count[cluster] > room and n == worst[cluster]:
-            out = (seen[cluster] * room) // count[cluster]
-            out_position[cluster, out] = sample_position[n]
-            out_attributes[cluster, out] = sample_attributes[n]
-        seen[cluster] += 1

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.builder.clusters import cluster_mesh
-from engine.builder.error import build_source_tree, make_samples
 from engine.builder.groups import cluster_adjacency, partition_clusters, shared_positions
 from engine.builder.level import copy_runs, group_outputs, simplify_groups, store_groups
+from engine.builder.nearest import build_source_tree
+from engine.builder.samples import SURFACE_POINTS, make_samples, samples_above, widened
 from engine.builder.spheres import cluster_spheres, merge_spheres
 from engine.builder.weld import WeldedMesh
 from engine.layout import CONSTANTS
@@ -62,7 +63,7 @@ class _Build:
     """What grows level by level. Clusters are numbered as they are made; lengths are lattice units."""
 
     tree: tuple  # over the source triangles, to measure errors
-    samples: tuple[np.ndarray, ...]  # position, attributes, count of the clusters of this level, in their order
+    samples: tuple[np.ndarray, ...]  # position, attributes, weight, count of the clusters of this level, in their order
     pool: list[np.ndarray]  # lattice, vertex_position, attributes, faces, face_material, with room to grow
     used: list[int]  # rows of each that are filled
     faces: np.ndarray  # (C, 2) int64: first and last face of each cluster
@@ -151,8 +152,9 @@ def _source_level(mesh: WeldedMesh, settings: BuildSettings) -> _Build:
         np.take(values, order, axis=0, out=array[: len(values)])
     ranges = np.column_stack([first[:-1], first[1:]])
     center, radius = cluster_spheres(pool[0], pool[1], pool[3], ranges)
-    tree = build_source_tree(mesh.lattice, mesh.vertex_position, pool[3][: len(order)], first)
-    samples = make_samples(tree, mesh.attributes, pool[3][: len(order)], settings.error_samples)
+    faces = pool[3][: len(order)]
+    tree = build_source_tree(mesh.lattice, mesh.vertex_position, faces, first)
+    samples = make_samples(tree, mesh.attributes, faces, settings.error_samples)
     count = len(ranges)
     return _Build(
         tree, samples, pool, used, ranges, np.full(count, -1, np.int32), np.zeros(count, np.int32),
@@ -226,9 +228,10 @@ def _build_batch(
     rows = _output_rows(ranges, first, settings)
     limits = (
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
-        settings.error_percentile,
+        settings.error_percentile, SURFACE_POINTS,
     )  # fmt: skip
-    build.out = out = group_outputs(len(thin), rows, settings.error_samples, weights.shape[1], build.out)
+    room = samples_above(samples[0].shape[1])
+    build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)
     simplify_groups(tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, out)
     counts, errors = out[0], out[9] * [settings.error_margin, 1.0]
     shrunk = counts[:, 0] > 0
@@ -244,7 +247,8 @@ def _build_batch(
         rows[group_of_made, 2] + np.arange(len(made)) - (np.cumsum(counts[:, 1]) - counts[:, 1])[group_of_made]
     )
     going_on = (
-        np.concatenate([old[waits], new[sample_rows]])[order] for old, new in zip(samples, out[10:], strict=True)
+        np.concatenate([widened(old[waits], new), new[sample_rows]])[order]
+        for old, new in zip(samples, out[10:], strict=True)
     )
     return np.concatenate([members[waits], made])[order], tuple(going_on)
 

@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 from engine.builder.clusters import cluster_group
-from engine.builder.error import measure_group
+from engine.builder.error import measure_group, measure_part, vanished_parts
+from engine.builder.samples import FEWEST_SURFACE_POINTS, SURFACE_POINTS, joined_samples
 from engine.builder.simplify import simplify_group, thin_group
 from engine.builder.threads import run_blocks, run_tasks
 
@@ -103,10 +104,10 @@ def simplify_groups(
     """Simplify groups of clusters; group g consists of the members first_member[g]:first_member[g + 1].
 
     pool: (lattice (P, 3), vertex_position (V,), attributes (V, k), faces (F, 3), face_material (F,)); tree: of
-    error.build_source_tree; members (n, 2) int64: first and last face; samples: (position (n, s, 3), attributes
-    (n, s, k), count (n,)) of each member; locked (P,) bool; thin (g,) bool: where collapses do not suffice, thin;
-    weights (2, k) float32: those that steer and those that claim; limits: (cluster triangles, cluster
-    vertices, reduction, least shrink, error percentile).
+    nearest.build_source_tree; members (n, 2) int64: first and last face; samples: (position (n, s, 3), attributes
+    (n, s, k), weight (n, s), count (n,)) of each member; locked (P,) bool; thin (g,) bool: where collapses do not
+    suffice, thin; weights (2, k) float32: those that steer and those that claim; limits: (cluster triangles, cluster
+    vertices, reduction, least shrink, error percentile, points of each product that are compared with the source).
     Group g writes to `out` (see `group_outputs`): faces from rows[g, 0], vertices and positions from rows[g, 1],
     samples from rows[g, 2], and its counts and errors to row g; counts stay zero where it does not shrink enough.
     """
@@ -130,8 +131,10 @@ def compile_simplification() -> None:
     """Compile what `simplify_groups` runs, without running it."""
     boxes, values = np.empty((0, 6), np.float32), np.empty((0, 3), np.float32)
     tree = (boxes, np.empty(0, np.int64), boxes, 0)
-    samples = (np.empty((0, 1, 3)), np.empty((0, 1, 3), np.float32), np.empty(0, np.int32))
-    limits = (128, 255, 0.5, 0.15, 99.5)
+    samples = (
+        np.empty((0, 1, 3)), np.empty((0, 1, 3), np.float32), np.empty((0, 1), np.float32), np.empty(0, np.int32)
+    )  # fmt: skip
+    limits = (128, 255, 0.5, 0.15, 99.5, SURFACE_POINTS)
     rows = np.zeros((2, 3), np.int64)
     arguments = (
         0, empty_pool(), tree, np.empty((0, 2), np.int64), samples, np.int64(0), np.int64(0), np.empty(0, np.bool_),
@@ -146,16 +149,20 @@ def group_outputs(groups: int, rows: np.ndarray, samples: int, columns: int, aga
     (counts (g, 6) int64: faces, clusters, vertices, new vertices, positions, new positions; faces (f, 3);
     face_material (f,); starts (f,) uint8: a cluster begins; vertices (v,): id in the pool or -1 where new;
     vertex_position (v,); attributes (v, k); positions (v,): id or -1; lattice (v, 3);
-    errors (g, 2) float64: geometric, attribute, in lattice units; samples: position, attributes, count)
+    errors (g, 2) float64: geometric, attribute, in lattice units; samples: position, attributes, weight, count)
     The result of an earlier call, `again`, is used where it is large enough: fresh memory costs time.
     """
     faces, vertices, clusters = rows[-1]
-    if again is None or faces > len(again[1]) or vertices > len(again[4]) or clusters > len(again[12]):
+    if (
+        again is None or faces > len(again[1]) or vertices > len(again[4]) or clusters > len(again[13])
+        or samples != again[10].shape[1]
+    ):  # fmt: skip
         again = (
             None, np.empty((faces, 3), np.int32), np.empty(faces, np.int32), np.empty(faces, np.uint8),
             np.empty(vertices, np.int32), np.empty(vertices, np.int32), np.empty((vertices, columns), np.float32),
             np.empty(vertices, np.int32), np.empty((vertices, 3), np.int32), None, np.empty((clusters, samples, 3)),
-            np.empty((clusters, samples, columns), np.float32), np.empty(clusters, np.int32),
+            np.empty((clusters, samples, columns), np.float32), np.empty((clusters, samples), np.float32),
+            np.empty(clusters, np.int32),
         )  # fmt: skip
     return (np.zeros((groups, 6), np.int64), *again[1:9], np.zeros((groups, 2)), *again[10:])
 
@@ -165,23 +172,33 @@ def _simplify_one(
     group, pool, tree, members, samples, first_member, last_member, locked, thin, weights, limits, rows, out
 ):
     """Simplify one group, split the result into clusters and measure its error."""
-    cluster_triangles, cluster_vertices, reduction, least_shrink, percentile = limits
+    cluster_triangles, cluster_vertices, reduction, least_shrink, percentile, surface_points = limits
     vertices, places, faces, face_material, positions, group_locked, vertex_position, attributes, origin = _gather(
         pool, members[first_member:last_member, 0], members[first_member:last_member, 1], locked
     )
     most = (1.0 - least_shrink) * len(faces)
     target = target_triangles(len(faces), cluster_triangles, reduction, least_shrink)
+    carried = joined_samples(samples, first_member, last_member)
+    mesh_origin = origin.astype(np.float64)
     steering = weights[0]
     result = simplify_group(
         positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
     )
-    if thin and (result[0] > most or result[0] == 0):
-        result = thin_group(
+    if thin and (result[0] > target or result[0] == 0):
+        thinned = thin_group(
             positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
         )
-    count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result
-    if count == 0 or count > most:
+        # Collapses that fall short of the target have used up every legal edge, at any price.
+        if result[0] > most or result[0] == 0 or (
+            0 < thinned[0] <= most
+            and measure_part(mesh_origin, carried, thinned[3], thinned[4], thinned[1], percentile)
+            < measure_part(mesh_origin, carried, result[3], result[4], result[1], percentile)
+        ):  # fmt: skip
+            result = thinned
+    if result[0] == 0 or result[0] > most:
         return
+    vanished = vanished_parts(positions, vertex_position, faces, result[4], result[1])
+    count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result
     order, first = cluster_group(
         positions, vertex_position, faces[:count], face_material, cluster_triangles, cluster_vertices
     )
@@ -201,34 +218,13 @@ def _simplify_one(
         group, vertices, places, origin, faces, positions, vertex_position, attributes, moved_place, moved_vertex,
         rows[0, 0], rows[0, 1], out,
     )  # fmt: skip
-    sample_position, sample_attributes = _joined_samples(samples, first_member, last_member)
     geometric, attribute = measure_group(
-        tree, origin.astype(np.float64), sample_position, sample_attributes, positions, vertex_position, attributes,
-        faces, first, weights[1], percentile, out[10].shape[1] * clusters // 2, out[10][low:high], out[11][low:high],
-        out[12][low:high],
+        tree, mesh_origin, carried, vanished, positions, vertex_position, attributes, faces, first, weights[1],
+        percentile, max(surface_points * clusters, FEWEST_SURFACE_POINTS),
+        (out[10][low:high], out[11][low:high], out[12][low:high], out[13][low:high]),
     )  # fmt: skip
     out[9][group, 0] = geometric
     out[9][group, 1] = attribute
-
-
-@njit(nogil=True, error_model="numpy")
-def _joined_samples(samples, first, last):
-    """Return the samples of the members first..last, one after the other."""
-    position, attributes, count = samples
-    total = 0
-    for i in range(first, last):
-        total += count[i]
-    joined_position = np.empty((total, 3), np.float64)
-    joined_attributes = np.empty((len(joined_position), attributes.shape[2]), np.float32)
-    row = 0
-    for i in range(first, last):
-        for j in range(count[i]):
-            for k in range(3):
-                joined_position[row, k] = position[i, j, k]
-            for k in range(attributes.shape[2]):
-                joined_attributes[row, k] = attributes[i, j, k]
-            row += 1
-    return joined_position, joined_attributes
 
 
 @njit(nogil=True, error_model="numpy")

@@ -7,22 +7,26 @@ units, so float32 holds corners and boxes exactly.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from engine.builder.kernels import bare_njit
+from engine.builder.threads import run_blocks
 
 SPLIT_DEPTH = 5  # rows below a cluster: leaves of 4 triangles
 STACK_NODES = 64
-FACE_BLOCK = 4096  # faces of one parallel task
+BLOCK_CLUSTERS = 128  # of one parallel task
 
 
-@njit(nogil=True, cache=True, parallel=True, error_model="numpy")
-def build_tree_parallel(positions, vertex_position, faces, cluster_first_face):
-    """Return build_tree's tree, made on all threads."""
+def build_source_tree(
+    positions: np.ndarray, vertex_position: np.ndarray, faces: np.ndarray, cluster_first_face: np.ndarray
+) -> tuple:  # fmt: skip
+    """Return build_tree's tree, made by several threads."""
     corners, first, boxes, depth = _empty_tree(len(faces), cluster_first_face)
-    for block in prange((len(faces) + FACE_BLOCK - 1) // FACE_BLOCK):
-        for face in range(block * FACE_BLOCK, min((block + 1) * FACE_BLOCK, len(faces))):
-            _write_corners(positions, vertex_position, faces, face, corners)
-    for place in prange(1 << depth):
-        _box_cluster(place, corners, first, boxes, depth)
+
+    def work(low: int, high: int) -> None:
+        _fill_tree(positions, vertex_position, faces, corners, first, boxes, depth, low, high)
+
+    run_blocks(work, 1 << depth, BLOCK_CLUSTERS)
     _box_rows(boxes, depth)
     return corners, first, boxes, depth
 
@@ -37,12 +41,19 @@ def build_tree(positions, vertex_position, faces, cluster_first_face):
     the row of clusters).
     """
     corners, first, boxes, depth = _empty_tree(len(faces), cluster_first_face)
-    for face in range(len(faces)):
-        _write_corners(positions, vertex_position, faces, face, corners)
-    for place in range(1 << depth):
-        _box_cluster(place, corners, first, boxes, depth)
+    _fill_tree(positions, vertex_position, faces, corners, first, boxes, depth, 0, 1 << depth)
     _box_rows(boxes, depth)
     return corners, first, boxes, depth
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fill_tree(positions, vertex_position, faces, corners, first, boxes, depth, low, high):
+    """Write corners and boxes of the clusters at places low..high of row `depth`, and of the rows below them."""
+    clusters = len(first) - 1
+    for face in range(first[(low * clusters) >> depth], first[(high * clusters) >> depth]):
+        _write_corners(positions, vertex_position, faces, face, corners)
+    for place in range(low, high):
+        _box_cluster(place, corners, first, boxes, depth)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -62,7 +73,7 @@ def _write_corners(positions, vertex_position, faces, face, corners):
             corners[face, 3 * side + axis] = positions[position, axis]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def leaf_range(leaf, first, depth):
     """Return the range of sorted triangles of leaf `leaf` of the last row; may be empty."""
     place, clusters = leaf >> SPLIT_DEPTH, len(first) - 1
@@ -106,12 +117,15 @@ def _join(boxes, node):
         boxes[node, 3 + axis] = max(boxes[2 * node + 1, 3 + axis], boxes[2 * node + 2, 3 + axis])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def nearest_triangle(corners, first, boxes, depth, x, y, z, best, nearest, stack_node, stack_bound):
-    """Walk the tree, near child first; return the squared distance (at most best) and the slot of the triangle."""
+@bare_njit
+def nearest_triangle(corners, first, boxes, depth, x, y, z, best, nearest, enough, stack_node, stack_bound):
+    """Walk the tree, near child first; return the squared distance (at most best) and the slot of the triangle.
+
+    The walk ends with any triangle whose squared distance is not above `enough`.
+    """
     first_leaf = (1 << (depth + SPLIT_DEPTH)) - 1
     stack_node[0], stack_bound[0], held = 0, box_squared(boxes, 0, x, y, z), 1
-    while held > 0:
+    while held > 0 and best > enough:
         held -= 1
         node = stack_node[held]
         if stack_bound[held] >= best:
@@ -136,7 +150,7 @@ def nearest_triangle(corners, first, boxes, depth, x, y, z, best, nearest, stack
     return best, nearest
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def box_squared(boxes, node, x, y, z):
     box = boxes[node]
     dx = max(box[0] - x, x - box[3], 0.0)
@@ -145,7 +159,7 @@ def box_squared(boxes, node, x, y, z):
     return dx * dx + dy * dy + dz * dz
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def triangle_squared(corners, slot, x, y, z):
     """Return the squared distance from a point to a triangle."""
     u, v, w = closest_weights(corners[slot], x, y, z)
@@ -156,7 +170,7 @@ def triangle_squared(corners, slot, x, y, z):
     return dx * dx + dy * dy + dz * dz
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@bare_njit
 def closest_weights(c, x, y, z):
     """Return the barycentric weights of the point of a triangle c (9,) that is nearest to (x, y, z).
 
@@ -192,3 +206,23 @@ def closest_weights(c, x, y, z):
     if not total > 0.0:
         return 1.0, 0.0, 0.0
     return weight_a / total, weight_b / total, weight_c / total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def nearest_triangles(tree, points, enough, squared, nearest):
+    """Write the squared distance and the slot of the nearest triangle of build_tree's `tree` for points (n, 3) float64.
+
+    squared (n,) float64, nearest (n,) int64. Fast where neighbours in `points` are neighbours in space. Where a squared
+    distance is not above `enough`, any such triangle will do.
+    """
+    corners, first, boxes, depth = tree
+    stack_node, stack_bound = np.empty(STACK_NODES, dtype=np.int64), np.empty(STACK_NODES)
+    slot = 0
+    for n in range(len(points)):
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        # the triangle nearest to the previous point is a close first bound for this one
+        bound = triangle_squared(corners, slot, x, y, z)
+        squared[n], slot = nearest_triangle(
+            corners, first, boxes, depth, x, y, z, bound, slot, enough, stack_node, stack_bound
+        )
+        nearest[n] = slot

@@ -2,9 +2,30 @@
 
 import numpy as np
 import pytest
+from numba import njit
 
-from engine.builder.error import build_source_tree, make_samples, measure_group
-from engine.builder.nearest import STACK_NODES, build_tree, closest_weights, nearest_triangle, triangle_squared
+from engine.builder.error import measure_group, vanished_parts
+from engine.builder import nearest
+from engine.builder.nearest import STACK_NODES, build_source_tree, build_tree
+from engine.builder.samples import joined_samples, make_samples, samples_above
+
+
+@njit
+def closest_weights(c, x, y, z):
+    """Inner kernels are called from kernels only."""
+    return nearest.closest_weights(c, x, y, z)
+
+
+@njit
+def triangle_squared(corners, slot, x, y, z):
+    return nearest.triangle_squared(corners, slot, x, y, z)
+
+
+@njit
+def nearest_triangle(corners, first, boxes, depth, x, y, z, best, slot, enough, stack_node, stack_bound):
+    return nearest.nearest_triangle(
+        corners, first, boxes, depth, x, y, z, best, slot, enough, stack_node, stack_bound
+    )
 
 
 def bumpy(size, height, step=64):
@@ -25,25 +46,35 @@ def up_normals(count, columns=3):
     return values
 
 
-def measure(source, products, weights=(0.0, 0.0, 0.0), attributes=None, source_attributes=None, origin=(0.0, 0.0, 0.0)):
+NOTHING = np.zeros((0, 3)), np.zeros(0)
+
+
+def measure(
+    source, products, weights=(0.0, 0.0, 0.0), attributes=None, source_attributes=None, origin=(0.0, 0.0, 0.0),
+    vanished=NOTHING,
+):  # fmt: skip
     """Measure products (positions from origin, faces, first) against a source; return errors and handed-on samples."""
     positions, faces, first = source
     identity = np.arange(len(positions), dtype=np.int32)
     columns = len(weights)
     source_attributes = up_normals(len(positions), columns) if source_attributes is None else source_attributes
     tree = build_source_tree(positions.astype(np.int32), identity, faces, first)
-    sample_position, sample_attributes, count = make_samples(tree, source_attributes, faces, 32)
-    assert (count == 32).all()
+    samples = make_samples(tree, source_attributes, faces, 32)
+    samples = joined_samples(samples, 0, len(first) - 1)
     new_positions, new_faces, new_first = products
     attributes = up_normals(len(new_positions), columns) if attributes is None else attributes
     clusters = len(new_first) - 1
-    out = (np.zeros((clusters, 32, 3)), np.zeros((clusters, 32, columns), np.float32), np.zeros(clusters, np.int32))
+    out = (
+        np.zeros((clusters, 32, 3)),
+        np.zeros((clusters, 32, columns), np.float32),
+        np.zeros((clusters, 32), np.float32),
+        np.zeros(clusters, np.int32),
+    )
     errors = measure_group(
-        tree, np.array(origin), sample_position.reshape(-1, 3), sample_attributes.reshape(-1, columns), new_positions,
-        np.arange(len(new_positions), dtype=np.int32), attributes, new_faces, new_first,
-        np.array(weights, dtype=np.float32), 99.5, 256, *out,
+        tree, np.array(origin), samples, vanished, new_positions, np.arange(len(new_positions), dtype=np.int32),
+        attributes, new_faces, new_first, np.array(weights, dtype=np.float32), 99.5, 256, out,
     )  # fmt: skip
-    return errors, sample_position.reshape(-1, 3), out
+    return errors, samples[0], out
 
 
 def test_closest_point_against_a_fine_grid_of_points():
@@ -79,25 +110,32 @@ def test_tree_finds_the_nearest_triangle(clusters):
     corners, first, boxes, depth = build_tree(positions, np.arange(900, dtype=np.int32), faces, first)
     stacks = np.empty(STACK_NODES, dtype=np.int64), np.empty(STACK_NODES)
     for point in generator.uniform(-2500, 2500, (200, 3)):
-        squared, slot = nearest_triangle(corners, first, boxes, depth, *point, np.inf, -1, *stacks)
+        squared, slot = nearest_triangle(corners, first, boxes, depth, *point, np.inf, -1, 0.0, *stacks)
         every = np.array([triangle_squared(corners, n, *point) for n in range(300)])
         assert squared == every.min()
         assert every[slot] == squared
+        enough = 4.0 * squared + 100.0
+        some, slot = nearest_triangle(corners, first, boxes, depth, *point, np.inf, -1, enough, *stacks)
+        assert squared <= some <= enough
+        assert every[slot] == some
 
 
 def test_samples_lie_on_their_cluster_and_spread_by_area():
     positions, faces, first = bumpy(16, 40.0)
     tree = build_source_tree(positions.astype(np.int32), np.arange(len(positions), dtype=np.int32), faces, first)
-    points, values, count = make_samples(tree, up_normals(len(positions)), faces, 32)
-    assert points.shape == (8, 32, 3)
-    assert (count == 32).all()
-    assert np.allclose(np.linalg.norm(values, axis=-1), 1.0)
+    points, values, weight, count = make_samples(tree, up_normals(len(positions)), faces, 32)
+    assert (abs(count - 128) <= 20).all()
     for cluster in range(8):
         low, high = first[cluster], first[cluster + 1]
-        for point in points[cluster]:
+        assert np.allclose(np.linalg.norm(values[cluster, : count[cluster]], axis=-1), 1.0)
+        for point in points[cluster, : count[cluster]]:
             assert min(triangle_squared(tree[0], n, *point) for n in range(low, high)) < 1e-12
-    assert len(np.unique(points.reshape(-1, 3), axis=0)) == 256
-    again = make_samples(tree, up_normals(len(positions)), faces, 32)
+    everything = joined_samples((points, values, weight, count), 0, 8)[0]
+    assert len(np.unique(everything, axis=0)) == count.sum()
+    a, b, c = positions[faces].transpose(1, 0, 2)
+    twice = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    assert np.allclose(weight.sum(axis=1), np.add.reduceat(twice, first[:-1]), rtol=1e-4)
+    again = make_samples(tree, up_normals(len(positions)), faces, 32, threads=2)
     assert np.array_equal(points, again[0])
 
 
@@ -106,10 +144,10 @@ def test_the_same_surface_has_no_error_and_hands_on_its_samples():
     (geometric, attribute), samples, out = measure(source, source, weights=(10.0, 10.0, 10.0))
     assert geometric < 1e-6
     assert attribute < 1e-3
-    assert out[2].sum() <= len(samples)
-    assert out[2].min() >= 24
-    for cluster in range(len(out[2])):
-        for point in out[0][cluster, : out[2][cluster]]:
+    assert out[3].sum() <= len(samples)
+    assert out[3].min() >= 24
+    for cluster in range(len(out[3])):
+        for point in out[0][cluster, : out[3][cluster]]:
             assert (samples == point).all(axis=1).any()
 
 
@@ -142,11 +180,62 @@ def test_a_lost_part_and_an_empty_product_are_errors():
     both = np.concatenate([positions, far]), np.concatenate([faces, faces + len(positions)]), np.arange(0, 257, 64)
     (geometric, _), _, out = measure(both, (positions, faces, first))
     assert geometric > 4500.0
-    kept = out[0][out[2].nonzero()[0]].reshape(-1, 3)
+    kept = out[0][out[3].nonzero()[0]].reshape(-1, 3)
     assert (kept[:, 2] > 4000.0).any(), "its samples live on"
     nothing = np.zeros((0, 3), dtype=np.int32)
     (geometric, _), _, _ = measure((positions, faces, first), (positions, nothing, np.array([0])))
     assert geometric > 500.0
+
+
+def test_large_clusters_have_more_samples():
+    positions, faces, first = bumpy(16, 0.0)
+    positions[:, 0] = np.where(positions[:, 0] > 512, 512 + 9 * (positions[:, 0] - 512), positions[:, 0])
+    tree = build_source_tree(positions.astype(np.int32), np.arange(len(positions), dtype=np.int32), faces, first)
+    _, _, weight, count = make_samples(tree, up_normals(len(positions)), faces, 10)
+    assert count.tolist() == [64] * 4 + [230] * 4, "1024 together, none with less than half of the mean"
+    assert (weight[:, 230:] == 0.0).all()
+
+
+def test_few_clusters_carry_many_samples():
+    assert [samples_above(carried) for carried in (32, 128, 200, 256, 1200)] == [64, 256, 256, 256, 1200]
+    positions, faces, first = bumpy(16, 0.0)
+    for clusters, expected in ((first, 128), (np.array([0, len(faces)]), 128)):
+        tree = build_source_tree(positions.astype(np.int32), np.arange(len(positions), dtype=np.int32), faces, clusters)
+        assert (make_samples(tree, up_normals(len(positions)), faces, 8)[3] == expected).all()
+
+
+def test_samples_handed_on_stand_for_the_whole_area():
+    positions, faces, first = bumpy(16, 40.0)
+    joined = np.array([0, 3 * 64, len(faces)])
+    (_, _), _, out = measure((positions, faces, first), (positions, faces, joined))
+    assert out[3].tolist() == [32, 32]
+    a, b, c = positions[faces].transpose(1, 0, 2)
+    twice = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    shares = np.add.reduceat(twice, joined[:-1])
+    assert np.allclose(out[2].sum(axis=1), shares, rtol=0.06)
+    assert np.allclose(out[2], out[2].mean(axis=1, keepdims=True), rtol=1e-5), "each for an equal share"
+
+
+def test_a_small_part_that_vanishes_counts():
+    positions, faces, first = bumpy(16, 0.0)
+    speck = np.array([[0.0, 0, 300], [30, 0, 300], [0, 40, 300], [0, 0, 300]])
+    both = np.concatenate([positions, speck])
+    more = np.concatenate([faces, np.array([[289, 290, 291], [289, 291, 292]], np.int32)]).astype(np.int32)
+    identity = np.arange(len(both), dtype=np.int32)
+    points, size = vanished_parts(both, identity, more, identity, faces)
+    assert len(points) == 4
+    assert size == pytest.approx(50.0)
+    assert len(vanished_parts(both, identity, more, identity, more)[0]) == 0
+    some = vanished_parts(both, identity, more, identity, more[-1:])[0]
+    assert len(some) == 289, "what is left of the speck keeps it"
+    source = both, more, np.append(first[:-1], len(more))
+    products = both, faces, first
+    (unseen, _), _, _ = measure(source, products)
+    assert unseen < 1.0, "its area is too small for the percentile"
+    (seen, _), _, _ = measure(source, products, vanished=(points, size))
+    assert seen == pytest.approx(50.0), "as far as its own size"
+    (seen, _), _, _ = measure(source, products, vanished=(points, size + 1000.0))
+    assert seen == pytest.approx(300.0), "as far as what is left"
 
 
 def test_attribute_error_is_a_length():
