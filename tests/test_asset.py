@@ -14,7 +14,7 @@ import pytest
 
 from engine import asset_file, asset_tables, layout
 from engine.asset import Asset, open_asset
-from engine.asset_writer import AssetWriter
+from engine.builder.asset_writer import AssetWriter
 from engine.builder.pages import Bases, EncodedMesh, encode_mesh
 from engine.frame import queues
 from engine.materials import default_material

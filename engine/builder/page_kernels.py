@@ -5,7 +5,7 @@ four roundings the one nearest to the normal is kept.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from engine import layout
 
@@ -20,8 +20,10 @@ _HASH = 0x9E3779B1
 VERTICES, RANGES, LOW, HIGH, UV_LOW, UV_HIGH, FACTS = 0, 1, 2, 5, 8, 10, 12
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@njit(nogil=True, cache=True)
 def measure_clusters(
+    begin: int,
+    stop: int,
     faces: np.ndarray,
     face_material: np.ndarray,
     first_face: np.ndarray,
@@ -34,13 +36,13 @@ def measure_clusters(
     triangles: np.ndarray,
     facts: np.ndarray,
 ) -> None:
-    """Order the triangles of each cluster, index them, and find what the sizes of its streams depend on.
+    """Order the triangles of clusters begin to stop, index them, and find what the sizes of their streams depend on.
 
     Fills walk (f,) uint16, the face at each place (counted in its cluster) | its first corner << 8; triangles (f, 3)
     uint8, vertices numbered by first use; facts (c, FACTS) int32. uv_column: first attribute column of UVs, or -1.
     A cluster of more than MAX_VERTICES vertices gets MAX_VERTICES + 1 in its facts, and nothing else.
     """
-    for cluster in prange(len(first_face) - 1):
+    for cluster in range(begin, stop):
         first, end = first_face[cluster], first_face[cluster + 1]
         fact = facts[cluster]
         local = np.empty((end - first, 3), np.int32)
@@ -77,10 +79,10 @@ def _number_vertices(faces: np.ndarray, first: int, end: int, local: np.ndarray,
 
 @njit(nogil=True, cache=True)
 def _walk(local: np.ndarray, material: np.ndarray, walk: np.ndarray) -> int:
-    """Order the faces so that each follows a neighbour where it can, material by material; return the materials.
+    """Order the faces in trees across edges, breadth first, material by material; return the number of materials.
 
-    A walk over edges in depth, as in Rossignac, "Edgebreaker", 1999: a face begins with the edge it was entered by, so
-    that its corners, counted back from the newest vertex, are small numbers that repeat: zstd likes them.
+    A face begins with the edge it was entered by, and leads to its left neighbour before its right one: the order that
+    page_codec.py stores in a few bits. A root begins at a border where it has one, for its first edge leads nowhere.
     """
     count = len(local)
     keys = np.full(_TABLE, -1, np.int32)
@@ -94,7 +96,6 @@ def _walk(local: np.ndarray, material: np.ndarray, walk: np.ndarray) -> int:
             keys[slot] = key
             edges[slot] = face << 2 | corner
     done = np.zeros(count, np.bool_)
-    stack = np.empty(2 * count + 2, np.int32)
     out, ranges, range_first = 0, 0, 0
     while range_first < count:
         range_end = range_first + 1
@@ -103,32 +104,41 @@ def _walk(local: np.ndarray, material: np.ndarray, walk: np.ndarray) -> int:
         for seed in range(range_first, range_end):
             if done[seed]:
                 continue
-            depth = 1
-            stack[0] = local[seed, 1] << 8 | local[seed, 0]  # enters the seed by its first edge
-            while depth > 0:
-                depth -= 1
-                left, right = stack[depth] >> 8, stack[depth] & 255
-                key = right << 8 | left
-                slot = ((key * _HASH) & 0xFFFFFFFF) >> 22
-                found = -1
-                while keys[slot] != -1:
-                    face = edges[slot] >> 2
-                    free = not done[face] and range_first <= face < range_end
-                    if keys[slot] == key and free and (found < 0 or face < found >> 2):
-                        found = edges[slot]
-                    slot = (slot + 1) & (_TABLE - 1)
-                if found >= 0:
-                    face, corner = found >> 2, found & 3
-                    done[face] = True
-                    walk[out] = face | corner << 8
-                    out += 1
-                    apex = local[face, (corner + 2) % 3]
-                    stack[depth] = local[face, (corner + 1) % 3] << 8 | apex
-                    stack[depth + 1] = apex << 8 | local[face, corner]
-                    depth += 2
+            first = 0
+            for corner in range(3):
+                a, b = local[seed, corner], local[seed, (corner + 1) % 3]
+                if _neighbour(keys, edges, b << 8 | a, done, range_first, range_end) < 0:
+                    first = corner
+                    break
+            taken = out
+            done[seed], walk[out] = True, seed | first << 8
+            out += 1
+            while taken < out:
+                face, corner = walk[taken] & 255, walk[taken] >> 8
+                a, b, c = local[face, corner], local[face, (corner + 1) % 3], local[face, (corner + 2) % 3]
+                for key in (c << 8 | b, a << 8 | c):
+                    found = _neighbour(keys, edges, key, done, range_first, range_end)
+                    if found >= 0:
+                        done[found >> 2] = True
+                        walk[out] = found >> 2 | (found & 3) << 8
+                        out += 1
+                taken += 1
         ranges += 1
         range_first = range_end
     return ranges
+
+
+@njit(nogil=True, cache=True)
+def _neighbour(keys, edges, key, done, first, end):
+    """Return the first face from `first` to `end` with this edge that is not done, << 2 | its corner there; or -1."""
+    slot = ((key * _HASH) & 0xFFFFFFFF) >> 22
+    found = -1
+    while keys[slot] != -1:
+        face = edges[slot] >> 2
+        if keys[slot] == key and not done[face] and first <= face < end and (found < 0 or face < found >> 2):
+            found = edges[slot]
+        slot = (slot + 1) & (_TABLE - 1)
+    return found
 
 
 @njit(nogil=True, cache=True)
@@ -258,8 +268,10 @@ def _vertices(faces: np.ndarray, first: int, walk: np.ndarray, triangles: np.nda
     return vertices
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@njit(nogil=True, cache=True)
 def write_streams(
+    begin: int,
+    stop: int,
     faces: np.ndarray,
     face_material: np.ndarray,
     first_face: np.ndarray,
@@ -276,11 +288,11 @@ def write_streams(
     data_word: np.ndarray,
     words: np.ndarray,
 ) -> None:
-    """Write the streams of cluster i from words[data_word[i]] on; the records are written elsewhere.
+    """Write the streams of clusters begin to stop, of cluster i from words[data_word[i]] on, but not their records.
 
     columns (2,) int64: first attribute column of UVs and of colours, or -1. widths (c, 5) int32: x y z u v.
     """
-    for cluster in prange(len(first_face) - 1):
+    for cluster in range(begin, stop):
         fact, width = facts[cluster], widths[cluster]
         first, end = first_face[cluster], first_face[cluster + 1]
         vertices = _vertices(faces, first, walk[first:end], triangles[first:end], fact[VERTICES])

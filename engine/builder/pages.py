@@ -5,10 +5,13 @@ first, then levels by falling error, each in the order of its tree. Products the
 were made from, and every dependency points to an earlier page (but see `split_large_groups`).
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numba import get_num_threads
 
 from engine import layout
 from engine.builder import page_kernels as kernels
@@ -21,6 +24,7 @@ ROOT_PAGE_WORDS = int(layout.CONSTANTS["ROOT_PAGE_WORDS"])
 MAX_TRIANGLES = int(layout.CONSTANTS["MAX_CLUSTER_TRIANGLES"])
 STREAMS = ("headers", "records", "ranges", "triangles", "positions", "normals", "uvs", "colors")
 
+_BLOCK = 256  # clusters that a thread takes at a time
 _MAX_RANGES = 127  # seven bits of Cluster.bits
 _UV_STEP = 2.0**-14  # an eighth of a texel of a 4096-pixel texture at worst
 _UV_LIMIT = 2.0**23  # quanta from 0, so that sums are exact float32
@@ -122,9 +126,10 @@ def _measure(hierarchy: Any, material_flags: np.ndarray, bases: Bases) -> _Clust
     triangles = np.zeros((len(hierarchy.faces), 3), np.uint8)
     facts = np.zeros((count, kernels.FACTS), np.int32)
     arrays = (hierarchy.faces, hierarchy.face_material, hierarchy.cluster_first_face, hierarchy.vertex_position)
-    kernels.measure_clusters(
-        *arrays, hierarchy.lattice, hierarchy.attributes, columns[0], 1.0 / uv_step, walk, triangles, facts
-    )
+    _in_blocks(
+        kernels.measure_clusters, count,
+        *arrays, hierarchy.lattice, hierarchy.attributes, columns[0], 1.0 / uv_step, walk, triangles, facts,
+    )  # fmt: skip
     vertices, ranges = facts[:, kernels.VERTICES].astype(np.int64), facts[:, kernels.RANGES].astype(np.int64)
     if vertices.max() > kernels.MAX_VERTICES:
         raise ValueError(f"a cluster has more than {kernels.MAX_VERTICES} vertices; lower cluster_vertices")
@@ -146,6 +151,13 @@ def _measure(hierarchy: Any, material_flags: np.ndarray, bases: Bases) -> _Clust
         stream_words[:, 5] = vertices
     flags = _cluster_flags(hierarchy, material_flags[bases.material :], columns)
     return _Clusters(walk, triangles, facts, widths, flags, triangle_count, stream_words, columns, uv_step)
+
+
+def _in_blocks(kernel: Callable[..., None], count: int, *arguments: Any) -> None:
+    """Call kernel(first, end, *arguments) for blocks of clusters, on as many threads as numba may use."""
+    starts = range(0, count, _BLOCK)
+    with ThreadPoolExecutor(get_num_threads()) as pool:
+        list(pool.map(lambda first: kernel(first, min(first + _BLOCK, count), *arguments), starts))
 
 
 def _uv_step(uvs: np.ndarray) -> float:
@@ -197,8 +209,8 @@ def _write_pages(hierarchy: Any, clusters: _Clusters, groups: Groups, plan: Plan
     data_word = np.zeros(len(plan.data_word), np.int64)
     data_word[plan.cluster_order] = plan.data_word
     arrays = (hierarchy.faces, hierarchy.face_material, hierarchy.cluster_first_face, hierarchy.vertex_position)
-    kernels.write_streams(
-        *arrays, hierarchy.lattice, hierarchy.attributes, clusters.columns, 1.0 / clusters.uv_step, bases.material,
+    _in_blocks(
+        kernels.write_streams, len(data_word), *arrays, hierarchy.lattice, hierarchy.attributes, clusters.columns, 1.0 / clusters.uv_step, bases.material,
         clusters.walk, clusters.triangles, clusters.facts, clusters.widths, data_word, words,
     )  # fmt: skip
     records = _cluster_records(hierarchy, clusters, groups, plan, bases)
