@@ -30,7 +30,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine import asset_pages, layout
-from engine.asset_pages import HEADER_WORDS, MAX_TRIANGLES, RECORD_WORDS
+from engine.asset_pages import HEADER_WORDS, MAX_TRIANGLES
+from engine.page_words import WIDE, PageContent, write_page
 
 NAMES = ("header", "records", "materials", "trees", "triangles", "far", "roots", "copies")
 COLUMN_LIMIT = 11  # x y z, normal (2), UV (2), colour (4)
@@ -40,7 +41,8 @@ OWNED, COPIED = 0, 1  # codes of new vertices; others are 1 + how far to count b
 FAR = 63  # code of a third corner whose distance stands in `far`
 _MAX_VERTICES = int(layout.CONSTANTS["MAX_CLUSTER_VERTICES"])
 _COUNT_BACK = np.maximum(np.arange(257, dtype=np.int32) - 1, 0)  # by code
-WIDE = (True, True, True, False, False, True, True, False, False, False, False)  # columns of more than 8 bits
+DEEPEST = 20  # triangles from the root of a tree to a leaf: a wave is a step of the decoder
+_HAS_COLUMNS = sum(int(layout.CONSTANTS[f"CLUSTER_HAS_{name}"]) for name in ("NORMALS", "UVS", "COLORS"))
 
 
 def column_numbers(flags: int) -> list[int]:
@@ -52,10 +54,9 @@ def column_numbers(flags: int) -> list[int]:
 
 
 def decode_page(content: np.ndarray, word_count: int) -> np.ndarray:
-    """Return the words (w,) uint32 of the page that `content` (n,) uint8 holds; raise ValueError where it holds none."""
+    """Return the words (w,) uint32 of the page in `content` (n,) uint8, read-only; raises ValueError."""
     try:
-        parts = _cut(content)
-        words = _decode(parts, word_count)
+        words = _decode(_cut(content), word_count)
     except IndexError:
         raise ValueError("is damaged (an index leads nowhere)") from None
     words.flags.writeable = False
@@ -74,8 +75,8 @@ class _Trees(NamedTuple):
 class _Mesh(NamedTuple):
     """Connectivity of a page; vertices are numbered over the page, in the order of clusters and first use."""
 
-    corners: np.ndarray  # (t, 3) int32, in the order of waves
-    order: np.ndarray  # (t,) int64: from the order of clusters to that of waves
+    corners: np.ndarray  # (3, t) int32, in the order of waves
+    sorted_corners: list[np.ndarray]  # three (t,) int32, in the order of clusters
     copied: np.ndarray  # (v,) bool
     owned: np.ndarray  # (t,) bool, in the order of waves: the third corner is new and owned
     root_owned: np.ndarray  # (roots, 3) bool: corners of roots that are new and owned
@@ -103,12 +104,12 @@ def _decode(parts: list[np.ndarray], word_count: int) -> np.ndarray:
         raise ValueError("has a wrong header")
     planes = named["records"].reshape(RECORD_PLANES, count)
     level, flags, ranges = planes[8:].astype(np.uint32)
-    columns = column_numbers(int(flags[0]))
-    if any(column_numbers(int(other)) != columns for other in np.unique(flags)):
+    if ((flags ^ flags[0]) & _HAS_COLUMNS).any():
         raise ValueError("has clusters of different kinds")
-    trees = _grow(named["triangles"] & 3, int(named["trees"].sum(dtype=np.int64)))
+    trees = _grow(named["triangles"], int(named["trees"].sum(dtype=np.int64)))
     mesh = _connect(trees, named, ranges)
-    values, row = _predict(trees, mesh, named["copies"], parts[len(NAMES) :], columns)
+    numbers = column_numbers(int(flags[0]))
+    columns = _predict(trees, mesh, named["copies"], {number: parts[len(NAMES) + number] for number in numbers})
     vertices, triangles = np.diff(mesh.first_vertex), np.diff(mesh.first_triangle)
     records = np.zeros(count, layout.CLUSTER)
     records["made_by"] = np.cumsum(_join(planes[:4]), dtype=np.uint32)
@@ -117,27 +118,36 @@ def _decode(parts: list[np.ndarray], word_count: int) -> np.ndarray:
     records["bits"] = ranges << 25
     records["index"] = int(asset_pages.page_header(header)["first_cluster"]) + np.arange(count)
     materials = np.cumsum(_join(named["materials"].reshape(4, -1)), dtype=np.uint32)
-    of_vertex = {number: values[:, k][row] for k, number in enumerate(columns)}
-    return _write(header, records, mesh, mesh.range_end.astype(np.uint32) | materials << 8, of_vertex, word_count)
+    content = PageContent(
+        header=header,
+        records=records,
+        ranges=mesh.range_end.astype(np.uint32) | materials << 8,
+        corners=mesh.sorted_corners,
+        columns=dict(zip(numbers, columns)),
+        first_vertex=mesh.first_vertex,
+        first_triangle=mesh.first_triangle,
+    )
+    return write_page(content, word_count)
 
 
 def _join(planes: np.ndarray) -> np.ndarray:
     """Return the numbers (n,) uint32 of up to 4 planes (k, n) uint8, lowest first."""
-    out = np.zeros((planes.shape[1], 4), np.uint8)
-    out[:, : len(planes)] = planes.T
-    return out.view(np.uint32)[:, 0]
+    out = planes[0].astype(np.uint32)
+    for k in range(1, len(planes)):
+        out |= planes[k].astype(np.uint32) << np.uint32(8 * k)
+    return out
 
 
-def _grow(flags: np.ndarray, roots: int) -> _Trees:
-    """Return the trees that the flags (t,) of children say."""
-    count = len(flags)
+def _grow(symbols: np.ndarray, roots: int) -> _Trees:
+    """Return the trees that the flags of children in the symbols (t,) say."""
+    count = len(symbols)
     gates = np.empty((count, 2), np.uint8)
-    gates[:, 0], gates[:, 1] = flags & 1, flags >> 1
-    child = np.flatnonzero(gates)
+    gates[:, 0], gates[:, 1] = symbols & 1, symbols >> 1 & 1
+    end_of_children = roots + np.cumsum(gates[:, 0] + gates[:, 1], dtype=np.int64)
+    child = np.flatnonzero(gates.view(np.bool_))
     parent, right = child >> 1, child & 1
     if roots == 0 or len(child) != count - roots or (parent >= np.arange(roots, count)).any():
         raise ValueError("has triangles that no tree holds")
-    end_of_children = roots + np.cumsum(gates.sum(axis=1), dtype=np.int64)
     tree = np.arange(count, dtype=np.uint16)
     ends = [roots]
     while ends[-1] < count:
@@ -160,23 +170,20 @@ def _connect(trees: _Trees, named: dict[str, np.ndarray], ranges: np.ndarray) ->
     code = code[order]
     back = _COUNT_BACK[code]
     back[code == FAR] = named["far"]
-    new = (code <= COPIED).astype(np.int32)
-    all_new = new.copy()
-    all_new[tree_end - size] += (pair <= COPIED).sum(axis=1, dtype=np.int32)
-    used = np.cumsum(all_new)
+    new = code <= COPIED
+    used = np.zeros(count, np.int32)
+    used[tree_end - size] = (pair <= COPIED).sum(axis=1)
+    used = np.cumsum(used + new, dtype=np.int32)
     number = used - new - back
-    before = (used - all_new)[tree_end - size]
-    corners = np.empty((count, 3), np.int32)
-    corners[order, 2] = number
-    corners[:roots, 0] = before - _COUNT_BACK[pair[:, 0]]
-    corners[:roots, 1] = before + (pair[:, 0] <= COPIED) - _COUNT_BACK[pair[:, 1]]
-    flat, up = corners.reshape(-1), 3 * trees.parent
-    source = np.stack([up + 2 - 2 * trees.right, up + 1 + trees.right], axis=1)
-    for start, end in zip(trees.ends, trees.ends[1:]):
-        corners[start:end, :2] = flat[source[start - roots : end - roots]]
+    before = np.append(0, used[tree_end[:-1] - 1])
+    corners = np.empty((3, count), np.int32)
+    corners[2, order] = number
+    corners[0, :roots] = before - _COUNT_BACK[pair[:, 0]]
+    corners[1, :roots] = before + (pair[:, 0] <= COPIED) - _COUNT_BACK[pair[:, 1]]
+    _enter(corners.reshape(-1), trees)
     copied = np.zeros(used[-1], np.bool_)
     copied[number[code == COPIED]] = True
-    copied[corners[:roots, :2][pair == COPIED]] = True
+    copied[corners[:2, :roots].T[pair == COPIED]] = True
     last_tree, last_range = np.cumsum(named["trees"], dtype=np.int64), np.cumsum(ranges, dtype=np.int64)
     if last_range[-1] != len(last_tree) or (ranges == 0).any() or (named["trees"] == 0).any():
         raise ValueError("has wrong material ranges")
@@ -187,134 +194,70 @@ def _connect(trees: _Trees, named: dict[str, np.ndarray], ranges: np.ndarray) ->
     vertices = np.diff(first_vertex)
     if vertices.min() < 1 or vertices.max() > _MAX_VERTICES or np.diff(first_triangle).max() > MAX_TRIANGLES:
         raise ValueError("has an empty or too large cluster")
-    return _Mesh(corners, order, copied, owned, root_owned, first_vertex, first_triangle, range_end)
+    sorted_corners = [corners[0][order], corners[1][order], number]
+    return _Mesh(corners, sorted_corners, copied, owned, root_owned, first_vertex, first_triangle, range_end)
 
 
-def _predict(
-    trees: _Trees, mesh: _Mesh, copies: np.ndarray, parts: list[np.ndarray], columns: list[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns (owned + 1, k) int32 of the owned vertices, and the row (v,) of each vertex in them."""
-    roots, flat = trees.ends[0], mesh.corners.reshape(-1)
-    chain = mesh.corners[:roots][mesh.root_owned]  # in order of the trees, which need not be that of numbers
+def _enter(corners: np.ndarray, trees: _Trees) -> None:
+    """Fill the first two corners of the triangles that have a parent; corners: (3 * t,), of each all triangles."""
+    roots, count = trees.ends[0], len(trees.tree)
+    turn = trees.right * count
+    from_first, from_second = trees.parent + (2 * count - 2 * turn), trees.parent + (count + turn)
+    for start, end in zip(trees.ends, trees.ends[1:]):
+        corners[start:end] = corners[from_first[start - roots : end - roots]]
+        corners[count + start : count + end] = corners[from_second[start - roots : end - roots]]
+
+
+def _predict(trees: _Trees, mesh: _Mesh, copies: np.ndarray, streams: dict[int, np.ndarray]) -> np.ndarray:
+    """Return the columns (k, v) int32 of all vertices; streams: of each column, by number."""
+    roots = trees.ends[0]
+    chain = mesh.corners[:, :roots].T[mesh.root_owned]
     reached = np.flatnonzero(mesh.owned[roots:])
-    count = len(chain) + len(reached)
-    values = np.zeros((count + 1, len(columns)), np.int32)  # the last row stays zero
-    for k, number in enumerate(columns):
-        values[:count, k] = _differences(parts[number], count, WIDE[number])
-    row = np.full(len(mesh.copied), count)
-    row[chain] = np.arange(len(chain))
-    row[mesh.corners[roots:, 2][reached]] = np.arange(len(chain), count)
-    np.cumsum(values[: len(chain)], axis=0, out=values[: len(chain)])
-    last_of_chain = np.cumsum(mesh.root_owned.sum(axis=1)) - 1
-    ends = len(chain) + np.searchsorted(reached, np.array(trees.ends) - roots)
-    begin = np.repeat(ends[:-1], np.diff(ends))  # of the wave of each; what comes later is not known there
-    left, right = row[mesh.corners[roots:, :2][reached]].T
-    opposite = row[flat[3 * trees.parent[reached] + trees.right[reached]]]
-    full = (left < begin) & (right < begin) & (opposite < begin)
-    start = np.where(opposite < begin, opposite, last_of_chain[trees.tree[roots:][reached]])
-    start = np.where(left < begin, left, np.where(right < begin, right, start))
-    terms = np.stack([start, np.where(full, right, count), np.where(full, opposite, count)], axis=1)
-    ends = ends.tolist()
-    for start, end in zip(ends, ends[1:]):
-        term = values[terms[start - len(chain) : end - len(chain)]]
-        values[start:end] += term[:, 0] + term[:, 1] - term[:, 2]
+    count, begin = len(chain) + len(reached), len(chain)
+    values = np.zeros((len(streams), count + 1), np.int32)  # the last one stays zero
+    for column, (number, stream) in zip(values, streams.items()):
+        column[:count] = _differences(stream, count, WIDE[number])
+        column[:begin] = np.cumsum(column[:begin])
+    place = np.full(len(mesh.copied), count)  # of a vertex in the columns
+    place[chain] = np.arange(begin)
+    place[mesh.corners[2, roots:][reached]] = np.arange(begin, count)
+    ends = begin + np.searchsorted(reached, np.array(trees.ends) - roots)
+    known = np.repeat(ends[:-1], np.diff(ends))  # what is before: the earlier waves
+    start, right, opposite = _sources(trees, mesh, reached, place, known, count)
+    for first, end in zip(ends.tolist(), ends[1:].tolist()):
+        wave = slice(first - begin, end - begin)
+        column = values[:, first:end]
+        column += values.take(start[wave], axis=1)
+        column += values.take(right[wave], axis=1)
+        column -= values.take(opposite[wave], axis=1)
     source = np.cumsum(_join(copies.reshape(2, -1)), dtype=np.uint16)
-    row[mesh.copied] = row[~mesh.copied][source]
-    return values, row
+    place[mesh.copied] = place[~mesh.copied][source]
+    return values.take(place, axis=1)
+
+
+def _sources(
+    trees: _Trees, mesh: _Mesh, reached: np.ndarray, place: np.ndarray, known: np.ndarray, none: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the places of what predicts each vertex: first plus second minus third; the last two may be `none`.
+
+    reached: triangles whose third corner it is, counted behind the roots; known: the places below this are decoded.
+    """
+    roots = trees.ends[0]
+    left, right = place[mesh.corners[0, roots:][reached]], place[mesh.corners[1, roots:][reached]]
+    parent = trees.parent[reached]
+    opposite = place[mesh.corners.reshape(-1)[parent + trees.right[reached] * len(trees.tree)]]
+    last_of_chain = np.cumsum(mesh.root_owned.sum(axis=1)) - 1
+    has_left, has_right, has_opposite = left < known, right < known, opposite < known
+    start = np.where(has_opposite, opposite, last_of_chain[trees.tree[parent]])
+    start = np.where(has_left, left, np.where(has_right, right, start))
+    partial = ~(has_left & has_right & has_opposite)
+    right[partial] = opposite[partial] = none
+    return start, right, opposite
 
 
 def _differences(stream: np.ndarray, count: int, wide: bool) -> np.ndarray:
-    """Return what prediction missed in one column, (count,) int32; modulo 256 in narrow columns."""
+    """Return what prediction missed in one column, (count,); modulo 256 in narrow columns."""
     if not wide:
-        return stream.astype(np.int32).reshape(count)
+        return stream.reshape(count)
     folded = _join(stream.reshape(-1, count))
-    return (folded >> 1).view(np.int32) ^ -(folded & 1).view(np.int32)
-
-
-def _write(
-    header: np.ndarray, records: np.ndarray, mesh: _Mesh, ranges: np.ndarray, columns: dict[int, np.ndarray],
-    word_count: int,
-) -> np.ndarray:  # fmt: skip
-    """Return the words of the page; completes the records."""
-    first, vertices = mesh.first_vertex[:-1], np.diff(mesh.first_vertex)
-    wide = [number for number in columns if WIDE[number]]
-    low = {number: np.minimum.reduceat(columns[number], first) for number in wide}
-    high = {number: np.maximum.reduceat(columns[number], first) for number in wide}
-    width = {number: np.frexp((high[number] - low[number]).astype(np.float64))[1].astype(np.int64) for number in wide}
-    records["origin"] = np.stack([low[k] for k in range(3)], axis=1)
-    records["extent"] = np.stack([high[k] - low[k] for k in range(3)], axis=1)
-    for place, number in enumerate(wide):
-        records["bits"] |= width[number].astype(np.uint32) << (5 * place)
-    sizes = asset_pages.stream_words(records)
-    begin = len(header) + len(records) * RECORD_WORDS
-    total = sizes.sum(axis=1)
-    data = begin + np.cumsum(total) - total
-    if data[-1] + total[-1] != word_count:
-        raise ValueError("has a wrong size")
-    records["data"] = data - HEADER_WORDS - np.arange(len(records)) * RECORD_WORDS
-    words = np.zeros(word_count + 3, np.uint32)
-    words[:HEADER_WORDS] = header[:HEADER_WORDS]
-    words[HEADER_WORDS : begin - len(header) + HEADER_WORDS] = records.view(np.uint32)
-    words[begin - len(header) + HEADER_WORDS : begin] = header[HEADER_WORDS:]
-    starts = (data[:, None] + np.cumsum(sizes, axis=1) - sizes).T
-    owner = np.repeat(np.arange(len(records)), vertices)
-    local = np.arange(len(owner)) - first[owner]
-    words[runs(starts[0], sizes[:, 0])] = ranges
-    _write_triangles(words, starts[1], mesh)
-    _write_bits(words, starts[2], owner, local, [(columns[k] - low[k][owner], width[k]) for k in range(3)])
-    if 3 in columns:
-        pair = columns[3] & 255 | (columns[4] & 255) << 8
-        words.view(np.uint16)[2 * starts[3][owner] + local] = pair
-    if 5 in columns:
-        words[starts[4]], words[starts[4] + 1] = low[5].view(np.uint32), low[6].view(np.uint32)
-        _write_bits(words, starts[4] + 2, owner, local, [(columns[k] - low[k][owner], width[k]) for k in (5, 6)])
-    if 7 in columns:
-        colors = np.stack([columns[k] for k in range(7, 11)], axis=1).astype(np.uint8)
-        words[starts[5][owner] + local] = colors.view(np.uint32)[:, 0]
-    return words[:word_count]
-
-
-def runs(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return starts[i] ... starts[i] + counts[i] - 1 of all i, one after the other."""
-    return np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
-
-
-def _write_triangles(words: np.ndarray, starts: np.ndarray, mesh: _Mesh) -> None:
-    counts = np.diff(mesh.first_triangle)
-    owner = np.repeat(np.arange(len(counts)), counts)
-    local = mesh.corners[mesh.order] - mesh.first_vertex[owner].astype(np.int32)[:, None]
-    if ((local < 0) | (local > _MAX_VERTICES)).any():
-        raise ValueError("has a triangle with a vertex of another cluster")
-    place = (4 * starts - 3 * mesh.first_triangle[:-1])[owner] + 3 * np.arange(len(owner))
-    octets = words.view(np.uint8)
-    for k in range(3):
-        octets[place + k] = local[:, k]
-
-
-def _write_bits(
-    words: np.ndarray, starts: np.ndarray, owner: np.ndarray, local: np.ndarray,
-    fields: list[tuple[np.ndarray, np.ndarray]],
-) -> None:  # fmt: skip
-    """Write one bit stream for each cluster; fields: values (v,) and bits (c,) of each field of a vertex."""
-    size = sum(width for _, width in fields)
-    place = (32 * starts)[owner] + local * size[owner]
-    if size.max() <= 64:
-        joined, shift = np.zeros(len(owner), np.uint64), np.zeros(len(starts), np.int64)
-        for value, width in fields:
-            joined |= value.astype(np.uint64) << shift[owner].astype(np.uint64)
-            shift = shift + width
-        fields = [(joined, size)]
-    for value, width in fields:
-        _or_bits(words, place, value.astype(np.uint64))
-        place = place + width[owner]
-
-
-def _or_bits(words: np.ndarray, place: np.ndarray, values: np.ndarray) -> None:
-    """Add the values (v,) uint64 to the words, where they are still zero, from these bits on."""
-    word, shift = place >> 5, (place & 31).astype(np.uint64)
-    mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
-    low, high = (values & mask) << shift, (values >> half) << shift
-    first, last = int(word[0]), int(word[-1])
-    for k, part in enumerate((low & mask, (low >> half) + (high & mask), high >> half)):
-        total = np.bincount(word - first, part, last - first + 1)  # exact: no two values share a bit
-        words[first + k : last + k + 1] += total.astype(np.uint32)
+    return (folded >> np.uint32(1)).view(np.int32) ^ -(folded & np.uint32(1)).view(np.int32)

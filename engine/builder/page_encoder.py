@@ -1,6 +1,6 @@
 """Encode pages for the disk; page_codec.py describes the streams and decodes them.
 
-Lossless, and independent of the order of triangles: what does not continue a tree begins one. page_kernels.py orders
+Lossless, and independent of the order of triangles: what does not continue a tree begins one. page_order.py orders
 the triangles of a cluster so that there are few trees.
 """
 
@@ -10,9 +10,11 @@ from numba import njit
 
 from engine import asset_pages, page_codec
 from engine.asset_pages import HEADER_WORDS, RECORD_WORDS
+from engine.page_words import WIDE, runs
 
 OWNED, COPIED, FAR = page_codec.OWNED, page_codec.COPIED, page_codec.FAR
 _LEAST_BLOCK = 128  # bytes; smaller streams share a block of zstandard and its table
+_SEARCHING_LEVEL = 16  # of zstandard; from here on its search weighs what a match costs
 _HASH = 0x9E3779B1
 
 
@@ -24,7 +26,7 @@ def compress_page(words: np.ndarray, level: int) -> bytes:
     streams = encode_page(words)
     sizes = np.array([sum(map(len, planes)) for planes in streams], np.uint32).view(np.uint8)
     parts = [sizes, *(plane for planes in streams for plane in planes)]
-    compressor = zstandard.ZstdCompressor(level=level, write_checksum=False).compressobj(size=sum(map(len, parts)))
+    compressor = zstandard.ZstdCompressor(compression_params=_parameters(level)).compressobj(size=sum(map(len, parts)))
     stored, waiting = [], 0
     for part in parts:
         stored.append(compressor.compress(np.ascontiguousarray(part).data))
@@ -36,28 +38,40 @@ def compress_page(words: np.ndarray, level: int) -> bytes:
     return b"".join(stored)
 
 
+def _parameters(level: int) -> zstandard.ZstdCompressionParameters:
+    """Return the parameters of zstandard for a level.
+
+    Below _SEARCHING_LEVEL all are the same: only long repetitions are looked for, as short ones are mostly chance and
+    cost more than the bytes they replace. Pages get smaller by one or two percent than with levels 3 to 9, and sooner.
+    """
+    if level >= _SEARCHING_LEVEL:
+        return zstandard.ZstdCompressionParameters.from_level(level)
+    long_only = {"strategy": zstandard.STRATEGY_FAST, "min_match": 7, "hash_log": 6}
+    return zstandard.ZstdCompressionParameters.from_level(1, **long_only)
+
+
 def encode_page(words: np.ndarray) -> list[list[np.ndarray]]:
     """Return the streams of a page (w,) uint32 in the order of page_codec, each as planes of uint8."""
     header, clusters, starts = _places(words)
     vertices, triangles, flags, widths, ranges = asset_pages.unpack_records(clusters)
     columns = page_codec.column_numbers(int(flags[0]))
     first_vertex, first_triangle = np.append(0, np.cumsum(vertices)), np.append(0, np.cumsum(triangles))
-    range_words = words[page_codec.runs(starts[:, 0], ranges)]
+    range_words = words[runs(starts[:, 0], ranges)]
     range_end = (range_words & 255).astype(np.int64) + np.repeat(first_triangle[:-1], ranges)
     corners = np.zeros((first_triangle[-1], 3), np.int32)
-    values = np.zeros((first_vertex[-1], page_codec.COLUMN_LIMIT), np.int32)
-    present = np.array([number in columns for number in (0, 3, 5, 7)])
-    _read(words, clusters["origin"], starts, first_vertex, first_triangle, widths, present, corners, values)
-    values = np.ascontiguousarray(values[:, columns])
-    child, opposite, tree, depth, trees = _find_trees(corners, range_end)
+    values = np.zeros((first_vertex[-1], len(columns)), np.int32)
+    column = np.array([columns.index(number) if number in columns else -1 for number in (0, 3, 5, 7)])
+    padded, widths = np.append(words, np.uint32(0)), widths.astype(np.uint64)
+    _read(padded, clusters["origin"], starts, first_vertex, first_triangle, widths, column, corners, values)
+    child, opposite, tree, depth, trees = _find_trees(corners, range_end, page_codec.DEEPEST)
     owner = _find_copies(values)
-    codes = _count_back(corners, depth, first_triangle, first_vertex, owner)
+    codes = _count_back(corners, depth, first_triangle, first_vertex, owner, OWNED, COPIED)
     wave = np.argsort(depth, kind="stable")
-    missed = _differences(corners, opposite, tree, depth, wave, codes, owner, values)
+    missed = _differences(corners, opposite, tree, depth, wave, codes == OWNED, values)
     code, roots = codes[:, 2], codes[depth == 0, :2].ravel()
     copied = owner != np.arange(len(owner))
     rank = np.cumsum(~copied) - 1
-    symbols = child | np.minimum(code, FAR) << 2
+    symbols = child | np.minimum(code, FAR).astype(np.uint8) << 2
     record = (
         *_planes(np.diff(clusters["made_by"], prepend=np.uint32(0)), 4),
         *_planes(np.diff(clusters["group"], prepend=np.uint32(0)), 4),
@@ -68,7 +82,7 @@ def encode_page(words: np.ndarray) -> list[list[np.ndarray]]:
         list(record),
         _planes(np.diff(range_words >> 8, prepend=np.uint32(0)), 4),
         [trees],
-        [symbols[wave].astype(np.uint8)],
+        [symbols[wave]],
         [(code[code >= FAR] - 1).astype(np.uint8)],
         _planes(roots, 2),
         _planes(np.diff(rank[owner[copied]], prepend=0), 2),
@@ -97,11 +111,11 @@ def _planes(values: np.ndarray, count: int) -> list[np.ndarray]:
 
 
 def _column_planes(missed: np.ndarray, columns: list[int]) -> list[list[np.ndarray]]:
-    """Return the planes of each of all columns: numbers near 0 of either sign become small ones, where one byte is few."""
+    """Return the planes of all columns; in wide ones, numbers near 0 of either sign become small ones."""
     out: list[list[np.ndarray]] = [[] for _ in range(page_codec.COLUMN_LIMIT)]
     for k, number in enumerate(columns):
         column = missed[:, k]
-        if page_codec.WIDE[number]:
+        if WIDE[number]:
             folded = (column << 1 ^ column >> 31).view(np.uint32)
             out[number] = _planes(folded, max((int(folded.max()).bit_length() + 7) // 8, 1))
         else:
@@ -109,52 +123,59 @@ def _column_planes(missed: np.ndarray, columns: list[int]) -> list[list[np.ndarr
     return out
 
 
-@njit(nogil=True, cache=True)
-def _bits(words: np.ndarray, first: int, place: int, count: int) -> int:
-    """Return `count` bits (0 to 31) from bit `place` of the stream at words[first]."""
-    word, shift = first + (place >> 5), place & 31
-    value = np.int64(words[word]) >> shift if count > 0 else np.int64(0)
-    if shift + count > 32:
-        value |= np.int64(words[word + 1]) << (32 - shift)
-    return value & ((np.int64(1) << count) - 1)
+@njit(nogil=True, cache=True, inline="always")
+def _bits(words: np.ndarray, place: int, count: int) -> int:
+    """Return `count` bits (0 to 31) from bit `place` on; both uint64."""
+    word = place >> np.uint64(5)
+    pair = np.uint64(words[word]) | np.uint64(words[word + np.uint64(1)]) << np.uint64(32)
+    return np.int64(pair >> (place & np.uint64(31)) & ((np.uint64(1) << count) - np.uint64(1)))
 
 
 @njit(nogil=True, cache=True)
-def _read(words, origin, starts, first_vertex, first_triangle, widths, present, corners, values):
-    """Fill corners (t, 3), vertices numbered over the page, and values (v, COLUMN_LIMIT), from the words of a page."""
+def _read(words, origin, starts, first_vertex, first_triangle, widths, column, corners, values):
+    """Fill corners (t, 3), vertices numbered over the page, and values (v, k), from the words of a page and one more.
+
+    column (4,) int64: the first column of positions, normals, UVs and colours, or -1.
+    """
+    normal, uv, color = column[1:]
     for cluster in range(len(origin)):
-        base = first_vertex[cluster]
-        for i in range(3 * (first_triangle[cluster + 1] - first_triangle[cluster])):
-            octet = words[starts[cluster, 1] + (i >> 2)] >> np.uint32((i & 3) << 3) & np.uint32(255)
-            corners[first_triangle[cluster] + i // 3, i % 3] = base + octet
-        width = widths[cluster]
-        size, uv_size = width[0] + width[1] + width[2], width[3] + width[4]
-        for vertex in range(first_vertex[cluster + 1] - base):
-            out, place = values[base + vertex], vertex * size
+        base, end = first_vertex[cluster], first_vertex[cluster + 1]
+        octets = words[starts[cluster, 1] : starts[cluster, 2]].view(np.uint8)
+        for i in range(first_triangle[cluster + 1] - first_triangle[cluster]):
             for k in range(3):
-                out[k] = origin[cluster, k] + _bits(words, starts[cluster, 2], place, width[k])
-                place += width[k]
-            if present[1]:
-                packed = words[starts[cluster, 3] + (vertex >> 1)] >> np.uint32((vertex & 1) << 4)
-                out[3], out[4] = packed & np.uint32(255), packed >> np.uint32(8) & np.uint32(255)
-            place = vertex * uv_size
-            for k in range(2 if present[2] else 0):
-                first = np.int32(words[starts[cluster, 4] + k])
-                out[5 + k] = first + _bits(words, starts[cluster, 4] + 2, place, width[3 + k])
-                place += width[3 + k]
-            for k in range(4 if present[3] else 0):
-                out[7 + k] = words[starts[cluster, 5] + vertex] >> np.uint32(8 * k) & np.uint32(255)
+                corners[first_triangle[cluster] + i, k] = base + octets[3 * i + k]
+        place = np.uint64(32 * starts[cluster, 2])
+        for vertex in range(base, end):
+            for k in range(3):
+                values[vertex, k] = origin[cluster, k] + _bits(words, place, widths[cluster, k])
+                place += widths[cluster, k]
+        if normal >= 0:
+            pairs = words[starts[cluster, 3] : starts[cluster, 4]].view(np.uint8)
+            for i in range(end - base):
+                values[base + i, normal] = pairs[2 * i]
+                values[base + i, normal + 1] = pairs[2 * i + 1]
+        if uv >= 0:
+            low = words[starts[cluster, 4] : starts[cluster, 4] + 2].view(np.int32)
+            place = np.uint64(32 * (starts[cluster, 4] + 2))
+            for vertex in range(base, end):
+                for k in range(2):
+                    values[vertex, uv + k] = low[k] + _bits(words, place, widths[cluster, 3 + k])
+                    place += widths[cluster, 3 + k]
+        if color >= 0:
+            colors = words[starts[cluster, 5] : starts[cluster, 5] + end - base].view(np.uint8)
+            for i in range(4 * (end - base)):
+                values[base + (i >> 2), color + (i & 3)] = colors[i]
 
 
 @njit(nogil=True, cache=True)
-def _find_trees(corners, range_end):
-    """Return how triangles continue one another: (child, opposite, tree, depth (t,) int32; trees (r,) uint8).
+def _find_trees(corners, range_end, deepest):
+    """Return how triangles continue one another: (child, opposite, tree (t,) int32; depth (t,), trees (r,) uint8).
 
     opposite: the corner of the parent that the triangle does not share.
     """
     count = len(corners)
-    child, opposite = np.zeros(count, np.int32), np.zeros(count, np.int32)
-    tree, depth = np.zeros(count, np.int32), np.zeros(count, np.int32)
+    child, opposite = np.zeros(count, np.uint8), np.zeros(count, np.int32)
+    tree, depth = np.zeros(count, np.int32), np.zeros(count, np.uint8)
     trees = np.zeros(len(range_end), np.uint8)
     following, roots = 0, 0
     for i in range(len(range_end)):
@@ -164,12 +185,12 @@ def _find_trees(corners, range_end):
             roots += 1
             trees[i] += 1
             following += 1
-            while face < following:
+            while face < following and depth[face] < deepest:
                 a, b, c = corners[face]
                 for side in range(2):
                     left, right = (a, c) if side else (c, b)
                     if following < range_end[i] and corners[following, 0] == left and corners[following, 1] == right:
-                        child[face] |= 1 << side
+                        child[face] |= np.uint8(1 << side)
                         opposite[following], tree[following] = (b if side else a), tree[face]
                         depth[following] = depth[face] + 1
                         following += 1
@@ -205,7 +226,7 @@ def _find_copies(values):
 
 
 @njit(nogil=True, cache=True)
-def _count_back(corners, depth, first_triangle, first_vertex, owner):
+def _count_back(corners, depth, first_triangle, first_vertex, owner, owned, copied):
     """Return the codes of corners, (t, 3) int32; those on the edge that a triangle was entered by have none (-1)."""
     codes = np.full(corners.shape, -1, np.int32)
     for cluster in range(len(first_vertex) - 1):
@@ -217,7 +238,7 @@ def _count_back(corners, depth, first_triangle, first_vertex, owner):
                     raise ValueError("the vertices of a cluster must be numbered by first use")
                 codes[face, k] = used - vertex + 1
                 if vertex == used:
-                    codes[face, k] = OWNED if owner[vertex] == vertex else COPIED
+                    codes[face, k] = owned if owner[vertex] == vertex else copied
                     used += 1
         if used != first_vertex[cluster + 1]:
             raise ValueError("a cluster has vertices that no triangle uses")
@@ -225,15 +246,15 @@ def _count_back(corners, depth, first_triangle, first_vertex, owner):
 
 
 @njit(nogil=True, cache=True)
-def _differences(corners, opposite, tree, depth, wave, codes, owner, values):
+def _differences(corners, opposite, tree, depth, wave, is_owned, values):
     """Return what prediction misses of the owned vertices, (n, k) int32, in the order that page_codec decodes them."""
     missed = np.empty(values.shape, np.int32)
-    row = np.full(len(owner), len(owner), np.int64)
+    row = np.full(len(values), len(values), np.int64)
     count, previous = 0, -1
     last_of_chain = np.full(tree[-1] + 1, -1, np.int64)
     for face in range(len(corners)):
         for k in range(3 if depth[face] == 0 else 0):
-            if codes[face, k] == OWNED:
+            if is_owned[face, k]:
                 vertex = corners[face, k]
                 for column in range(values.shape[1]):
                     missed[count, column] = values[vertex, column] - (values[previous, column] if previous >= 0 else 0)
@@ -245,7 +266,7 @@ def _differences(corners, opposite, tree, depth, wave, codes, owner, values):
     for face in wave:
         if depth[face] > deepest:
             deepest, begin = depth[face], count
-        if depth[face] == 0 or codes[face, 2] != OWNED:
+        if depth[face] == 0 or not is_owned[face, 2]:
             continue
         left, right, vertex = corners[face]
         over, start, known = opposite[face], last_of_chain[tree[face]], 0

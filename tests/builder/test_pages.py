@@ -9,7 +9,8 @@ import pytest
 from engine import asset_file, layout
 from engine.asset_page_checks import PageTables, check_page, page_tables
 from engine.asset_pages import decode_cluster, decode_normals, page_clusters, page_dependencies, page_header
-from engine.asset_storage import compress_page, decompress_page
+from engine.asset_storage import decompress_page
+from engine.builder.page_encoder import compress_page
 from engine.builder.page_kernels import octahedral
 from engine.builder.pages import ROOT_PAGE_WORDS, STREAMS, Bases, EncodedMesh, encode_mesh
 from engine.settings import BuildSettings
