@@ -62,7 +62,18 @@ def encode_page(words: np.ndarray) -> list[list[np.ndarray]]:
     values = np.zeros((first_vertex[-1], len(columns)), np.int32)
     column = np.array([columns.index(number) if number in columns else -1 for number in (0, 3, 5, 7)])
     padded, widths = np.append(words, np.uint32(0)), widths.astype(np.uint64)
-    _read(padded, clusters["origin"], starts, first_vertex, first_triangle, widths, column, corners, values)
+    _read(
+        padded,
+        padded.view(np.uint8),
+        clusters["origin"],
+        starts,
+        first_vertex,
+        first_triangle,
+        widths,
+        column,
+        corners,
+        values,
+    )
     child, opposite, tree, depth, trees = _find_trees(corners, range_end, page_codec.DEEPEST)
     owner = _find_copies(values)
     codes = _count_back(corners, depth, first_triangle, first_vertex, owner, OWNED, COPIED)
@@ -132,39 +143,42 @@ def _bits(words: np.ndarray, place: int, count: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _read(words, origin, starts, first_vertex, first_triangle, widths, column, corners, values):
+def _read(words, octets, origin, starts, first_vertex, first_triangle, widths, column, corners, values):
     """Fill corners (t, 3), vertices numbered over the page, and values (v, k), from the words of a page and one more.
 
-    column (4,) int64: the first column of positions, normals, UVs and colours, or -1.
+    octets: the bytes of the words. column (4,) int64: the first column of positions, normals, UVs and colours, or -1.
     """
     normal, uv, color = column[1:]
     for cluster in range(len(origin)):
         base, end = first_vertex[cluster], first_vertex[cluster + 1]
-        octets = words[starts[cluster, 1] : starts[cluster, 2]].view(np.uint8)
-        for i in range(first_triangle[cluster + 1] - first_triangle[cluster]):
+        first = 4 * starts[cluster, 1]
+        for face in range(first_triangle[cluster], first_triangle[cluster + 1]):
             for k in range(3):
-                corners[first_triangle[cluster] + i, k] = base + octets[3 * i + k]
+                corners[face, k] = base + octets[first + k]
+            first += 3
         place = np.uint64(32 * starts[cluster, 2])
         for vertex in range(base, end):
             for k in range(3):
                 values[vertex, k] = origin[cluster, k] + _bits(words, place, widths[cluster, k])
                 place += widths[cluster, k]
         if normal >= 0:
-            pairs = words[starts[cluster, 3] : starts[cluster, 4]].view(np.uint8)
-            for i in range(end - base):
-                values[base + i, normal] = pairs[2 * i]
-                values[base + i, normal + 1] = pairs[2 * i + 1]
+            first = 4 * starts[cluster, 3]
+            for vertex in range(base, end):
+                values[vertex, normal], values[vertex, normal + 1] = octets[first], octets[first + 1]
+                first += 2
         if uv >= 0:
-            low = words[starts[cluster, 4] : starts[cluster, 4] + 2].view(np.int32)
             place = np.uint64(32 * (starts[cluster, 4] + 2))
             for vertex in range(base, end):
                 for k in range(2):
-                    values[vertex, uv + k] = low[k] + _bits(words, place, widths[cluster, 3 + k])
+                    low = np.int32(words[starts[cluster, 4] + k])
+                    values[vertex, uv + k] = low + _bits(words, place, widths[cluster, 3 + k])
                     place += widths[cluster, 3 + k]
         if color >= 0:
-            colors = words[starts[cluster, 5] : starts[cluster, 5] + end - base].view(np.uint8)
-            for i in range(4 * (end - base)):
-                values[base + (i >> 2), color + (i & 3)] = colors[i]
+            first = 4 * starts[cluster, 5]
+            for vertex in range(base, end):
+                for k in range(4):
+                    values[vertex, color + k] = octets[first + k]
+                first += 4
 
 
 @njit(nogil=True, cache=True)
