@@ -42,7 +42,7 @@ FAR = 63  # code of a third corner whose distance stands in `far`
 _MAX_VERTICES = int(layout.CONSTANTS["MAX_CLUSTER_VERTICES"])
 _COUNT_BACK = np.maximum(np.arange(257, dtype=np.int32) - 1, 0)  # by code
 DEEPEST = 20  # triangles from the root of a tree to a leaf: a wave is a step of the decoder
-_HAS_COLUMNS = sum(int(layout.CONSTANTS[f"CLUSTER_HAS_{name}"]) for name in ("NORMALS", "UVS", "COLORS"))
+HAS_COLUMNS = sum(int(layout.CONSTANTS[f"CLUSTER_HAS_{name}"]) for name in ("NORMALS", "UVS", "COLORS"))
 
 
 def column_numbers(flags: int) -> list[int]:
@@ -104,7 +104,7 @@ def _decode(parts: list[np.ndarray], word_count: int) -> np.ndarray:
         raise ValueError("has a wrong header")
     planes = named["records"].reshape(RECORD_PLANES, count)
     level, flags, ranges = planes[8:].astype(np.uint32)
-    if ((flags ^ flags[0]) & _HAS_COLUMNS).any():
+    if ((flags ^ flags[0]) & HAS_COLUMNS).any():
         raise ValueError("has clusters of different kinds")
     trees = _grow(named["triangles"], int(named["trees"].sum(dtype=np.int64)))
     mesh = _connect(trees, named, ranges)

@@ -11,7 +11,7 @@ import zstandard
 from engine import asset_file, layout
 from engine.asset import Asset
 from engine.asset_pages import HEADER_WORDS, RECORD_WORDS
-from engine.asset_storage import compress_page
+from engine.builder.page_encoder import compress_page
 
 NUMBERS = (0, 1, 2, 3, 7, 127, 128, 255, 256, 0xFFFF, 0x10000, 1 << 24, 1 << 31, 0xFFFFFFFE, 0xFFFFFFFF)
 LENGTHS = (0.0, -0.0, 1.0, -1.0, 1e-30, 1e30, 1e38, -1e38, np.inf, -np.inf, np.nan, 1e-45)

@@ -58,6 +58,7 @@ def encode_page(words: np.ndarray) -> list[list[np.ndarray]]:
     first_vertex, first_triangle = np.append(0, np.cumsum(vertices)), np.append(0, np.cumsum(triangles))
     range_words = words[runs(starts[:, 0], ranges)]
     range_end = (range_words & 255).astype(np.int64) + np.repeat(first_triangle[:-1], ranges)
+    _check_ranges(range_end, np.cumsum(ranges), first_triangle)
     corners = np.zeros((first_triangle[-1], 3), np.int32)
     values = np.zeros((first_vertex[-1], len(columns)), np.int32)
     column = np.array([columns.index(number) if number in columns else -1 for number in (0, 3, 5, 7)])
@@ -110,10 +111,22 @@ def _places(words: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ends = data + sizes.sum(axis=1)
     page = asset_pages.page_header(words)
     start = records_end + int(page["dependency_count"])
-    if page["dependency_word"] != records_end or (np.append(start, ends) != np.append(data, len(words))).any():
+    if (
+        len(clusters) == 0
+        or page["dependency_word"] != records_end
+        or (np.append(start, ends) != np.append(data, len(words))).any()
+    ):
         raise ValueError("the clusters of a page must fill it one after the other")
+    if ((clusters["counts"] ^ clusters["counts"][0]) >> 24 & page_codec.HAS_COLUMNS).any():
+        raise ValueError("the clusters of a page must have the same columns")
     header = np.concatenate([words[:HEADER_WORDS], words[records_end:start]])
     return header, clusters, data[:, None] + np.cumsum(sizes, axis=1) - sizes
+
+
+def _check_ranges(range_end: np.ndarray, last_range: np.ndarray, first_triangle: np.ndarray) -> None:
+    """The material ranges (r,) must grow, and end with the triangles of their clusters."""
+    if (np.diff(range_end, prepend=0) <= 0).any() or (range_end[last_range - 1] != first_triangle[1:]).any():
+        raise ValueError("the material ranges of a cluster must divide its triangles")
 
 
 def _planes(values: np.ndarray, count: int) -> list[np.ndarray]:
