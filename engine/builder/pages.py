@@ -5,19 +5,17 @@ first, then levels by falling error, each in the order of its tree. Products the
 were made from, and every dependency points to an earlier page (but see `split_large_groups`).
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads
 
 from engine import layout
 from engine.builder import page_kernels as kernels
 from engine.builder import page_order
 from engine.builder.nodes import ROOT_ERROR, GroupBounds, make_nodes
 from engine.builder.page_plan import Groups, Plan, plan_pages, split_large_groups
+from engine.builder.threads import run_blocks
 from engine.page_codec import DEEPEST
 from engine.settings import BuildSettings
 
@@ -128,8 +126,8 @@ def _measure(hierarchy: Any, material_flags: np.ndarray, bases: Bases) -> _Clust
     triangles = np.zeros((len(hierarchy.faces), 3), np.uint8)
     facts = np.zeros((count, page_order.FACTS), np.int32)
     arrays = (hierarchy.faces, hierarchy.face_material, hierarchy.cluster_first_face, hierarchy.vertex_position)
-    _in_blocks(
-        page_order.measure_clusters, count,
+    run_blocks(
+        page_order.measure_clusters, count, _BLOCK,
         *arrays, hierarchy.lattice, hierarchy.attributes, columns[0], 1.0 / uv_step, DEEPEST, walk, triangles, facts,
     )  # fmt: skip
     vertices, ranges = facts[:, page_order.VERTICES].astype(np.int64), facts[:, page_order.RANGES].astype(np.int64)
@@ -153,13 +151,6 @@ def _measure(hierarchy: Any, material_flags: np.ndarray, bases: Bases) -> _Clust
         stream_words[:, 5] = vertices
     flags = _cluster_flags(hierarchy, material_flags[bases.material :], columns)
     return _Clusters(walk, triangles, facts, widths, flags, triangle_count, stream_words, columns, uv_step)
-
-
-def _in_blocks(kernel: Callable[..., None], count: int, *arguments: Any) -> None:
-    """Call kernel(first, end, *arguments) for blocks of clusters, on as many threads as numba may use."""
-    starts = range(0, count, _BLOCK)
-    with ThreadPoolExecutor(get_num_threads()) as pool:
-        list(pool.map(lambda first: kernel(first, min(first + _BLOCK, count), *arguments), starts))
 
 
 def _uv_step(uvs: np.ndarray) -> float:
@@ -211,8 +202,9 @@ def _write_pages(hierarchy: Any, clusters: _Clusters, groups: Groups, plan: Plan
     data_word = np.zeros(len(plan.data_word), np.int64)
     data_word[plan.cluster_order] = plan.data_word
     arrays = (hierarchy.faces, hierarchy.face_material, hierarchy.cluster_first_face, hierarchy.vertex_position)
-    _in_blocks(
-        kernels.write_streams, len(data_word), *arrays, hierarchy.lattice, hierarchy.attributes, clusters.columns,
+    run_blocks(
+        kernels.write_streams, len(data_word), _BLOCK,
+        *arrays, hierarchy.lattice, hierarchy.attributes, clusters.columns,
         1.0 / clusters.uv_step, bases.material, clusters.walk, clusters.triangles, clusters.facts, clusters.widths,
         data_word, words,
     )  # fmt: skip
