@@ -1,6 +1,6 @@
 """Open a .mlith asset: memory-mapped, with every checksum and every index checked before it is used.
 
-The file is described in asset_file.py; asset_writer.py writes it.
+The file is described in asset_file.py; builder/asset_writer.py writes it.
 """
 
 import json

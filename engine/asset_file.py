@@ -1,6 +1,6 @@
-"""The frame of a .mlith file, shared by its reader (asset.py) and its writer (asset_writer.py).
+"""The frame of a .mlith file, shared by its reader (asset.py) and its writer (builder/asset_writer.py).
 
-    header | pages, zstandard each, from multiples of 8 bytes | sections, from multiples of 64 bytes | section table
+    header | pages (asset_storage.py), from multiples of 8 bytes | sections, from multiples of 64 bytes | section table
 
 All numbers are little-endian. The header names the section table; it, the table, each section, each page and each
 image have a CRC-32 of their own. There is no time and no path in the file.
@@ -14,7 +14,7 @@ import numpy as np
 from engine import layout
 
 MAGIC = b"\x89MLITH\r\n"
-VERSION = 1
+VERSION = 2
 SECTION_ALIGNMENT = 64
 PAGE_ALIGNMENT = 8
 

@@ -11,7 +11,7 @@ import zstandard
 from engine import asset_file, layout
 from engine.asset import Asset
 from engine.asset_pages import HEADER_WORDS, RECORD_WORDS
-from engine.asset_storage import compress_page
+from engine.builder.page_encoder import compress_page
 
 NUMBERS = (0, 1, 2, 3, 7, 127, 128, 255, 256, 0xFFFF, 0x10000, 1 << 24, 1 << 31, 0xFFFFFFFE, 0xFFFFFFFF)
 LENGTHS = (0.0, -0.0, 1.0, -1.0, 1e-30, 1e30, 1e38, -1e38, np.inf, -np.inf, np.nan, 1e-45)
@@ -111,7 +111,8 @@ def raw_mutation(data: bytes, random: np.random.Generator) -> tuple[str, bytes]:
 
 def structured_mutation(parts: Parts, random: np.random.Generator) -> tuple[str, bytes]:
     """Return (the field that was changed, the bytes) of one lie behind right checksums; `parts` stays as it is."""
-    kinds = {"table": 40, "record": 20, "page": 8, "stream": 8, "rows": 6, "zstd": 6, "json": 6, "frame": 6}
+    kinds = {"table": 40, "record": 20, "page": 8, "stream": 8, "content": 16}
+    kinds |= {"rows": 6, "zstd": 6, "json": 6, "frame": 6}
     weights = np.array(list(kinds.values()), float)
     while True:
         sections = {name: section.copy() for name, section in parts.sections.items()}
@@ -169,6 +170,16 @@ def _mutate_stream(parts: Parts, random: np.random.Generator) -> str:
     place = random.integers(start, words.nbytes)
     words.view(np.uint8)[place] = random.integers(256)
     return "page.streams"
+
+
+def _mutate_content(parts: Parts, random: np.random.Generator) -> str:
+    """Change a byte of what zstandard gives back for a page."""
+    number = int(random.integers(len(parts.pages)))
+    content = bytearray(zstandard.ZstdDecompressor().decompress(_stored(parts.pages[number])))
+    end = len(content) if random.random() < 0.5 else min(600, len(content))  # sizes, header and records
+    content[int(random.integers(end))] = int(random.integers(256))
+    parts.stored[number] = zstandard.ZstdCompressor(level=1).compress(bytes(content))
+    return "page.content"
 
 
 def _mutate_rows(parts: Parts, random: np.random.Generator) -> str:

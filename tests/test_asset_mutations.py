@@ -37,6 +37,7 @@ CONTENT = {
     "clusters.counts",  # flags
     "clusters.bits",  # widths of UVs
     "page.streams",
+    "page.content",  # flags, too
     "zstd noise within",  # of streams
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba.core import event
 
 from engine import asset_file, kernel_cache, layout
-from engine.asset_writer import AssetWriter
+from engine.builder.asset_writer import AssetWriter
 from engine.builder.compilation import compile_kernels
 from engine.builder.hierarchy import build_hierarchy
 from engine.builder.meshfile import read_mesh_files

@@ -12,6 +12,7 @@ from engine import kernel_cache, layout
 from engine.builder import level
 from engine.builder.groups import LEAST_CLUSTERS, partition_clusters
 from engine.builder.hierarchy import build_hierarchy
+from engine.builder.page_encoder import compress_page
 from engine.builder.pages import encode_mesh
 from engine.builder.source import SourceMesh
 from engine.builder.weld import choose_lattice, weld
@@ -34,7 +35,8 @@ def build_tetrahedron() -> None:
     source, settings = SourceMesh("", positions, faces, None, None, None, np.zeros(4, np.int32)), BuildSettings()
     step, origins = choose_lattice([source], settings)
     hierarchy = build_hierarchy(weld(source, step, origins[0], settings, np.ones(1, np.bool_)), settings)
-    encode_mesh(hierarchy, step, origins[0], np.zeros(1, layout.MATERIAL["flags"]), settings)
+    mesh = encode_mesh(hierarchy, step, origins[0], np.zeros(1, layout.MATERIAL["flags"]), settings)
+    compress_page(mesh.words, settings.compression_level)
 
 
 def store_nothing() -> None:

@@ -1,176 +1,18 @@
-"""Compiled loops of pages.py: measure clusters, pack groups into pages, write records and streams.
+"""Compiled loops of pages.py: pack groups into pages, write streams.
 
 Octahedral normals: Cigolle et al., "A survey of efficient representations for independent unit vectors", 2014; of the
 four roundings the one nearest to the normal is kept.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from engine import layout
+from engine.builder.page_order import LOW, UV_LOW, VERTICES
 
 HEADER_WORDS = int(layout.CONSTANTS["PAGE_HEADER_WORDS"])
 RECORD_WORDS = int(layout.CONSTANTS["CLUSTER_WORDS"])
-MAX_VERTICES = int(layout.CONSTANTS["MAX_CLUSTER_VERTICES"])
 NO_GROUP = -1
-_TABLE = 1024  # slots of the vertex table of a cluster; more than twice MAX_VERTICES + 1
-_HASH = 0x9E3779B1
-
-# Columns of the facts about a cluster.
-VERTICES, RANGES, LOW, HIGH, UV_LOW, UV_HIGH, FACTS = 0, 1, 2, 5, 8, 10, 12
-
-
-@njit(nogil=True, cache=True, parallel=True)
-def measure_clusters(
-    faces: np.ndarray,
-    face_material: np.ndarray,
-    first_face: np.ndarray,
-    vertex_position: np.ndarray,
-    lattice: np.ndarray,
-    attributes: np.ndarray,
-    uv_column: int,
-    uv_scale: float,
-    walk: np.ndarray,
-    triangles: np.ndarray,
-    facts: np.ndarray,
-) -> None:
-    """Order the triangles of each cluster, index them, and find what the sizes of its streams depend on.
-
-    Fills walk (f,) uint16, the face at each place (counted in its cluster) | its first corner << 8; triangles (f, 3)
-    uint8, vertices numbered by first use; facts (c, FACTS) int32. uv_column: first attribute column of UVs, or -1.
-    A cluster of more than MAX_VERTICES vertices gets MAX_VERTICES + 1 in its facts, and nothing else.
-    """
-    for cluster in prange(len(first_face) - 1):
-        first, end = first_face[cluster], first_face[cluster + 1]
-        fact = facts[cluster]
-        local = np.empty((end - first, 3), np.int32)
-        vertices = np.empty(MAX_VERTICES, np.int32)
-        fact[VERTICES] = _number_vertices(faces, first, end, local, vertices)
-        if fact[VERTICES] <= MAX_VERTICES:
-            fact[RANGES] = _walk(local, face_material[first:end], walk[first:end])
-            _renumber(local, walk[first:end], triangles[first:end])
-            _measure(fact, vertices, vertex_position, lattice, attributes, uv_column, uv_scale)
-
-
-@njit(nogil=True, cache=True)
-def _number_vertices(faces: np.ndarray, first: int, end: int, local: np.ndarray, vertices: np.ndarray) -> int:
-    """Write the faces with vertices numbered from 0, and the vertex of each number; return how many there are."""
-    keys = np.full(_TABLE, -1, np.int32)
-    places = np.zeros(_TABLE, np.int32)
-    count = 0
-    for face in range(first, end):
-        for corner in range(3):
-            vertex = faces[face, corner]
-            slot = ((vertex * _HASH) & 0xFFFFFFFF) >> 22
-            while keys[slot] != vertex and keys[slot] != -1:
-                slot = (slot + 1) & (_TABLE - 1)
-            if keys[slot] == -1:
-                if count == MAX_VERTICES:
-                    return MAX_VERTICES + 1
-                keys[slot] = vertex
-                places[slot] = count
-                vertices[count] = vertex
-                count += 1
-            local[face - first, corner] = places[slot]
-    return count
-
-
-@njit(nogil=True, cache=True)
-def _walk(local: np.ndarray, material: np.ndarray, walk: np.ndarray) -> int:
-    """Order the faces so that each follows a neighbour where it can, material by material; return the materials.
-
-    A walk over edges in depth, as in Rossignac, "Edgebreaker", 1999: a face begins with the edge it was entered by, so
-    that its corners, counted back from the newest vertex, are small numbers that repeat: zstd likes them.
-    """
-    count = len(local)
-    keys = np.full(_TABLE, -1, np.int32)
-    edges = np.zeros(_TABLE, np.int32)
-    for face in range(count):
-        for corner in range(3):
-            key = local[face, corner] << 8 | local[face, (corner + 1) % 3]
-            slot = ((key * _HASH) & 0xFFFFFFFF) >> 22
-            while keys[slot] != -1:
-                slot = (slot + 1) & (_TABLE - 1)
-            keys[slot] = key
-            edges[slot] = face << 2 | corner
-    done = np.zeros(count, np.bool_)
-    stack = np.empty(2 * count + 2, np.int32)
-    out, ranges, range_first = 0, 0, 0
-    while range_first < count:
-        range_end = range_first + 1
-        while range_end < count and material[range_end] == material[range_first]:
-            range_end += 1
-        for seed in range(range_first, range_end):
-            if done[seed]:
-                continue
-            depth = 1
-            stack[0] = local[seed, 1] << 8 | local[seed, 0]  # enters the seed by its first edge
-            while depth > 0:
-                depth -= 1
-                left, right = stack[depth] >> 8, stack[depth] & 255
-                key = right << 8 | left
-                slot = ((key * _HASH) & 0xFFFFFFFF) >> 22
-                found = -1
-                while keys[slot] != -1:
-                    face = edges[slot] >> 2
-                    free = not done[face] and range_first <= face < range_end
-                    if keys[slot] == key and free and (found < 0 or face < found >> 2):
-                        found = edges[slot]
-                    slot = (slot + 1) & (_TABLE - 1)
-                if found >= 0:
-                    face, corner = found >> 2, found & 3
-                    done[face] = True
-                    walk[out] = face | corner << 8
-                    out += 1
-                    apex = local[face, (corner + 2) % 3]
-                    stack[depth] = local[face, (corner + 1) % 3] << 8 | apex
-                    stack[depth + 1] = apex << 8 | local[face, corner]
-                    depth += 2
-        ranges += 1
-        range_first = range_end
-    return ranges
-
-
-@njit(nogil=True, cache=True)
-def _renumber(local: np.ndarray, walk: np.ndarray, triangles: np.ndarray) -> None:
-    """Write the faces in the order of the walk with vertices numbered by first use."""
-    numbers = np.full(MAX_VERTICES, -1, np.int32)
-    count = 0
-    for place in range(len(walk)):
-        face, corner = walk[place] & 255, walk[place] >> 8
-        for k in range(3):
-            vertex = local[face, (corner + k) % 3]
-            if numbers[vertex] < 0:
-                numbers[vertex] = count
-                count += 1
-            triangles[place, k] = numbers[vertex]
-
-
-@njit(nogil=True, cache=True)
-def _measure(
-    fact: np.ndarray,
-    vertices: np.ndarray,
-    vertex_position: np.ndarray,
-    lattice: np.ndarray,
-    attributes: np.ndarray,
-    uv_column: int,
-    uv_scale: float,
-) -> None:
-    """Write the boxes of the quantised positions and UVs."""
-    fact[LOW:HIGH] = 2**30
-    fact[HIGH:UV_LOW] = -(2**30)
-    fact[UV_LOW:UV_HIGH] = 2**30
-    fact[UV_HIGH:] = -(2**30)
-    for vertex in vertices[: fact[VERTICES]]:
-        position = vertex_position[vertex]
-        for k in range(3):
-            fact[LOW + k] = min(fact[LOW + k], lattice[position, k])
-            fact[HIGH + k] = max(fact[HIGH + k], lattice[position, k])
-        if uv_column >= 0:
-            for k in range(2):
-                value = np.int32(np.rint(attributes[vertex, uv_column + k] * uv_scale))
-                fact[UV_LOW + k] = min(fact[UV_LOW + k], value)
-                fact[UV_HIGH + k] = max(fact[UV_HIGH + k], value)
 
 
 @njit(nogil=True, cache=True)
@@ -258,8 +100,10 @@ def _vertices(faces: np.ndarray, first: int, walk: np.ndarray, triangles: np.nda
     return vertices
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@njit(nogil=True, cache=True)
 def write_streams(
+    begin: int,
+    stop: int,
     faces: np.ndarray,
     face_material: np.ndarray,
     first_face: np.ndarray,
@@ -276,11 +120,11 @@ def write_streams(
     data_word: np.ndarray,
     words: np.ndarray,
 ) -> None:
-    """Write the streams of cluster i from words[data_word[i]] on; the records are written elsewhere.
+    """Write the streams of clusters begin to stop, of cluster i from words[data_word[i]] on, but not their records.
 
     columns (2,) int64: first attribute column of UVs and of colours, or -1. widths (c, 5) int32: x y z u v.
     """
-    for cluster in prange(len(first_face) - 1):
+    for cluster in range(begin, stop):
         fact, width = facts[cluster], widths[cluster]
         first, end = first_face[cluster], first_face[cluster + 1]
         vertices = _vertices(faces, first, walk[first:end], triangles[first:end], fact[VERTICES])

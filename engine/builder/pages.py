@@ -12,8 +12,11 @@ import numpy as np
 
 from engine import layout
 from engine.builder import page_kernels as kernels
+from engine.builder import page_order
 from engine.builder.nodes import ROOT_ERROR, GroupBounds, make_nodes
 from engine.builder.page_plan import Groups, Plan, plan_pages, split_large_groups
+from engine.builder.threads import run_blocks
+from engine.page_codec import DEEPEST
 from engine.settings import BuildSettings
 
 HEADER_WORDS, RECORD_WORDS = kernels.HEADER_WORDS, kernels.RECORD_WORDS
@@ -21,6 +24,7 @@ ROOT_PAGE_WORDS = int(layout.CONSTANTS["ROOT_PAGE_WORDS"])
 MAX_TRIANGLES = int(layout.CONSTANTS["MAX_CLUSTER_TRIANGLES"])
 STREAMS = ("headers", "records", "ranges", "triangles", "positions", "normals", "uvs", "colors")
 
+_BLOCK = 256  # clusters that a thread takes at a time
 _MAX_RANGES = 127  # seven bits of Cluster.bits
 _UV_STEP = 2.0**-14  # an eighth of a texel of a 4096-pixel texture at worst
 _UV_LIMIT = 2.0**23  # quanta from 0, so that sums are exact float32
@@ -120,20 +124,21 @@ def _measure(hierarchy: Any, material_flags: np.ndarray, bases: Bases) -> _Clust
     uv_step = _uv_step(hierarchy.attributes[:, 3:5]) if columns[0] >= 0 else _UV_STEP
     walk = np.zeros(len(hierarchy.faces), np.uint16)
     triangles = np.zeros((len(hierarchy.faces), 3), np.uint8)
-    facts = np.zeros((count, kernels.FACTS), np.int32)
+    facts = np.zeros((count, page_order.FACTS), np.int32)
     arrays = (hierarchy.faces, hierarchy.face_material, hierarchy.cluster_first_face, hierarchy.vertex_position)
-    kernels.measure_clusters(
-        *arrays, hierarchy.lattice, hierarchy.attributes, columns[0], 1.0 / uv_step, walk, triangles, facts
-    )
-    vertices, ranges = facts[:, kernels.VERTICES].astype(np.int64), facts[:, kernels.RANGES].astype(np.int64)
-    if vertices.max() > kernels.MAX_VERTICES:
-        raise ValueError(f"a cluster has more than {kernels.MAX_VERTICES} vertices; lower cluster_vertices")
+    run_blocks(
+        page_order.measure_clusters, count, _BLOCK,
+        *arrays, hierarchy.lattice, hierarchy.attributes, columns[0], 1.0 / uv_step, DEEPEST, walk, triangles, facts,
+    )  # fmt: skip
+    vertices, ranges = facts[:, page_order.VERTICES].astype(np.int64), facts[:, page_order.RANGES].astype(np.int64)
+    if vertices.max() > page_order.MAX_VERTICES:
+        raise ValueError(f"a cluster has more than {page_order.MAX_VERTICES} vertices; lower cluster_vertices")
     if ranges.max() > _MAX_RANGES:
         raise ValueError(f"a cluster has more than {_MAX_RANGES} materials; lower cluster_triangles")
     extents = np.zeros((count, 5), np.int64)
-    extents[:, :3] = facts[:, kernels.HIGH : kernels.HIGH + 3] - facts[:, kernels.LOW : kernels.LOW + 3]
+    extents[:, :3] = facts[:, page_order.HIGH : page_order.HIGH + 3] - facts[:, page_order.LOW : page_order.LOW + 3]
     if columns[0] >= 0:
-        extents[:, 3:] = facts[:, kernels.UV_HIGH :] - facts[:, kernels.UV_LOW : kernels.UV_HIGH]
+        extents[:, 3:] = facts[:, page_order.UV_HIGH :] - facts[:, page_order.UV_LOW : page_order.UV_HIGH]
     widths = np.frexp(extents.astype(np.float64))[1].astype(np.int32)  # bit length
     stream_words = np.zeros((count, 6), np.int64)
     stream_words[:, 0] = ranges
@@ -177,7 +182,7 @@ def _group_bounds(hierarchy: Any, groups: Groups, clusters: _Clusters, step: flo
     source_cluster = groups.made_by == kernels.NO_GROUP
     made_by_errors = errors[groups.source[groups.made_by]]
     made_by_errors[source_cluster] = 0
-    starts, low, high = groups.first_cluster[:-1], kernels.LOW, kernels.HIGH
+    starts, low, high = groups.first_cluster[:-1], page_order.LOW, page_order.HIGH
     box_min = np.minimum.reduceat(clusters.facts[:, low:high], starts).astype(np.float32) * np.float32(step)
     box_max = np.maximum.reduceat(clusters.facts[:, high : high + 3], starts).astype(np.float32) * np.float32(step)
     return GroupBounds(
@@ -197,9 +202,11 @@ def _write_pages(hierarchy: Any, clusters: _Clusters, groups: Groups, plan: Plan
     data_word = np.zeros(len(plan.data_word), np.int64)
     data_word[plan.cluster_order] = plan.data_word
     arrays = (hierarchy.faces, hierarchy.face_material, hierarchy.cluster_first_face, hierarchy.vertex_position)
-    kernels.write_streams(
-        *arrays, hierarchy.lattice, hierarchy.attributes, clusters.columns, 1.0 / clusters.uv_step, bases.material,
-        clusters.walk, clusters.triangles, clusters.facts, clusters.widths, data_word, words,
+    run_blocks(
+        kernels.write_streams, len(data_word), _BLOCK,
+        *arrays, hierarchy.lattice, hierarchy.attributes, clusters.columns,
+        1.0 / clusters.uv_step, bases.material, clusters.walk, clusters.triangles, clusters.facts, clusters.widths,
+        data_word, words,
     )  # fmt: skip
     records = _cluster_records(hierarchy, clusters, groups, plan, bases)
     words[plan.record_word[:, None] + np.arange(RECORD_WORDS)] = records.view(np.uint32).reshape(-1, RECORD_WORDS)
@@ -215,15 +222,15 @@ def _cluster_records(hierarchy: Any, clusters: _Clusters, groups: Groups, plan: 
     rank[plan.order] = np.arange(len(plan.order))
     made_by = groups.made_by[chosen]
     records = np.zeros(len(chosen), layout.CLUSTER)
-    records["origin"] = facts[:, kernels.LOW : kernels.HIGH]
-    records["extent"] = facts[:, kernels.HIGH : kernels.HIGH + 3] - facts[:, kernels.LOW : kernels.HIGH]
+    records["origin"] = facts[:, page_order.LOW : page_order.HIGH]
+    records["extent"] = facts[:, page_order.HIGH : page_order.HIGH + 3] - facts[:, page_order.LOW : page_order.HIGH]
     records["made_by"] = np.where(made_by == kernels.NO_GROUP, layout.NONE, rank[made_by] + bases.group)
     records["group"] = rank[groups.member_of[chosen]] + bases.group
-    counts = facts[:, kernels.VERTICES] | clusters.triangle_count[chosen] << 8
+    counts = facts[:, page_order.VERTICES] | clusters.triangle_count[chosen] << 8
     level = hierarchy.cluster_level[chosen].astype(np.uint32)
     records["counts"] = counts.astype(np.uint32) | level << 16 | clusters.flags[chosen] << 24
     shifts = np.array([0, 5, 10, 15, 20], np.uint32)
-    ranges = facts[:, kernels.RANGES].astype(np.uint32) << 25
+    ranges = facts[:, page_order.RANGES].astype(np.uint32) << 25
     records["bits"] = np.bitwise_or.reduce(widths << shifts, axis=1) | ranges
     records["data"] = plan.data_word - plan.record_word
     records["index"] = np.arange(len(chosen)) + bases.cluster

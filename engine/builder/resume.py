@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine import asset_file, layout
-from engine.asset_writer import AssetWriter
+from engine.builder.asset_writer import AssetWriter
 from engine.builder.report import versions
 from engine.builder.source import SourceMesh
 from engine.settings import BuildSettings

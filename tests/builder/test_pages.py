@@ -2,16 +2,17 @@
 
 import dataclasses
 
-import numba
 import numpy as np
 import pytest
 
 from engine import asset_file, layout
 from engine.asset_page_checks import PageTables, check_page, page_tables
 from engine.asset_pages import decode_cluster, decode_normals, page_clusters, page_dependencies, page_header
-from engine.asset_storage import compress_page, decompress_page
+from engine.asset_storage import decompress_page
+from engine.builder.page_encoder import compress_page
 from engine.builder.page_kernels import octahedral
 from engine.builder.pages import ROOT_PAGE_WORDS, STREAMS, Bases, EncodedMesh, encode_mesh
+from engine.builder.threads import limited_threads
 from engine.settings import BuildSettings
 from tests.builder.sample_hierarchy import ROOT_ERROR, STEP, sample_hierarchy
 
@@ -228,12 +229,11 @@ def test_bytes_of_streams_add_up():
 
 
 def test_the_same_bytes_with_any_number_of_threads():
-    before, parts = numba.get_num_threads(), []
-    for threads in (1, before):
-        numba.set_num_threads(threads)
-        mesh = encoded(uvs=True, colors=True)
+    parts = []
+    for threads in (1, 2):
+        with limited_threads(threads):
+            mesh = encoded(uvs=True, colors=True)
         parts.append([mesh.words.tobytes(), mesh.nodes.tobytes(), mesh.groups.tobytes(), mesh.record.tobytes()])
-    numba.set_num_threads(before)
     assert parts[0] == parts[1]
 
 

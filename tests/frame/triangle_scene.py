@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from engine import asset_file, layout
-from engine.asset_writer import AssetWriter
+from engine.builder.asset_writer import AssetWriter
 from engine.builder.hierarchy import Hierarchy
 from engine.builder.pages import encode_mesh
 from engine.scene import Scene, load_scene

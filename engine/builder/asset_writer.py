@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from engine import asset_file
-from engine.asset_storage import compress_page
+from engine.builder.page_encoder import compress_page
 
 try:
     import fcntl
