@@ -44,9 +44,9 @@ _UNUSED_SECONDS = 2 * 86400.0  # others may be in use by a running process
 
 
 def kernel_modules(package: Path) -> dict[str, Path]:
-    """Return the modules of the package `engine` that hold kernels, and bvh.py, whose constants they use, by name."""
+    """Return by name the modules of the package `engine` that hold kernels, and those whose constants they use."""
     modules = [path for path in sorted((package / "builder").glob("*.py")) if b"njit" in path.read_bytes()]
-    modules += [package / "bvh.py", package / "bvh_kernel.py"]
+    modules += [package / "bvh.py", package / "bvh_kernel.py", package / "page_codec.py"]
     return {".".join(("engine", *path.relative_to(package).with_suffix("").parts)): path for path in modules}
 
 

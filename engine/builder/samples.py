@@ -25,9 +25,7 @@ def samples_above(carried: int) -> int:
     return max(min(2 * carried, MOST_SAMPLES), carried)
 
 
-def make_samples(
-    tree: tuple, attributes: np.ndarray, faces: np.ndarray, samples: int
-) -> tuple[np.ndarray, ...]:
+def make_samples(tree: tuple, attributes: np.ndarray, faces: np.ndarray, samples: int) -> tuple[np.ndarray, ...]:
     """Choose points on each source cluster, one in each equal share of its area.
 
     tree: of nearest.build_source_tree, over the same faces (m, 3) int32; attributes (v, k) float32; samples: of a

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from engine.builder.error import measure_group, vanished_parts
 from engine.builder import nearest
+from engine.builder.error import measure_group, vanished_parts
 from engine.builder.nearest import STACK_NODES, build_source_tree, build_tree
 from engine.builder.samples import joined_samples, make_samples, samples_above
 
@@ -23,9 +23,7 @@ def triangle_squared(corners, slot, x, y, z):
 
 @njit
 def nearest_triangle(corners, first, boxes, depth, x, y, z, best, slot, enough, stack_node, stack_bound):
-    return nearest.nearest_triangle(
-        corners, first, boxes, depth, x, y, z, best, slot, enough, stack_node, stack_bound
-    )
+    return nearest.nearest_triangle(corners, first, boxes, depth, x, y, z, best, slot, enough, stack_node, stack_bound)
 
 
 def bumpy(size, height, step=64):
@@ -135,7 +133,8 @@ def test_samples_lie_on_their_cluster_and_spread_by_area():
     a, b, c = positions[faces].transpose(1, 0, 2)
     twice = np.linalg.norm(np.cross(b - a, c - a), axis=1)
     assert np.allclose(weight.sum(axis=1), np.add.reduceat(twice, first[:-1]), rtol=1e-4)
-    again = make_samples(tree, up_normals(len(positions)), faces, 32, threads=2)
+    with limited_threads(1):
+        again = make_samples(tree, up_normals(len(positions)), faces, 32)
     assert np.array_equal(points, again[0])
 
 
