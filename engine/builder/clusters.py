@@ -12,6 +12,8 @@ from numba import njit, prange
 _PARALLEL_ROWS = 7  # rows of the tree that are split range by range in parallel; below, whole subtrees are
 _LOCAL_TRIANGLES = 8  # splitting inside a cluster stops here
 _SAMPLES = 25  # coordinates that a pivot is chosen from
+_PACKED_TOGETHER = 32  # clusters, where vertices limit them
+_FULL_CLUSTER_VERTICES = 1.3  # of what the mesh has for as many triangles: what is shared between clusters counts twice
 _TABLE = 1024  # slots of the table that counts the vertices of one cluster: more than 2 * 3 * 128
 
 
@@ -32,12 +34,13 @@ def cluster_mesh(
     if len(faces) == 0:
         return np.zeros(0, np.int32), np.zeros(1, np.int64)
     points, order = _mesh_centroids(lattice, vertex_position, faces)
-    leaf = leaf_triangles(len(faces), len(vertex_position), max_triangles, max_vertices)
+    pack = _is_limited_by_vertices(len(faces), len(vertex_position), max_triangles, max_vertices)
+    smallest = _PACKED_TOGETHER * max_triangles if pack else max_triangles
     ranges = np.array([[0, len(faces)]], np.int64)
     for _ in range(_PARALLEL_ROWS):
-        ranges = _split_row(points, order, ranges, leaf)
+        ranges = _split_row(points, order, ranges, smallest)
     starts = np.zeros(len(faces), np.uint8)
-    _split_subtrees(points, order, faces, face_material, ranges, leaf, max_vertices, starts)
+    _split_subtrees(points, order, faces, face_material, ranges, max_triangles, max_vertices, pack, starts)
     return order, np.append(np.flatnonzero(starts), len(faces))
 
 
@@ -61,8 +64,8 @@ def cluster_group(positions, vertex_position, faces, face_material, max_triangle
             used[faces[i, k]] = True
     starts = np.zeros(count, np.uint8)
     if count > 0:
-        leaf = leaf_triangles(count, used.sum(), max_triangles, max_vertices)
-        _split_range(points, order, faces, face_material, 0, count, leaf, max_vertices, starts)
+        pack = _is_limited_by_vertices(count, used.sum(), max_triangles, max_vertices)
+        _split_range(points, order, faces, face_material, 0, count, max_triangles, max_vertices, pack, starts)
     first = np.empty(starts.sum() + 1, np.int32)
     k = 0
     for i in range(count):
@@ -74,12 +77,9 @@ def cluster_group(positions, vertex_position, faces, face_material, max_triangle
 
 
 @njit(nogil=True, cache=True)
-def leaf_triangles(triangles, vertices, max_triangles, max_vertices):
-    """Return how many triangles fill a cluster: fewer where vertices are hardly shared (3 a triangle in a soup).
-
-    The rare cluster that still has too many vertices is halved.
-    """
-    return max(1, min(max_triangles, max_vertices * triangles // vertices))
+def _is_limited_by_vertices(triangles, vertices, max_triangles, max_vertices):
+    """Return whether so few vertices are shared (3 a triangle in a soup) that many clusters would have too many."""
+    return _FULL_CLUSTER_VERTICES * vertices * max_triangles > max_vertices * triangles
 
 
 @njit(nogil=True, cache=True, parallel=True)
@@ -116,15 +116,23 @@ def _split_row(points, order, ranges, leaf):
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def _split_subtrees(points, order, faces, face_material, ranges, leaf, max_vertices, starts):
+def _split_subtrees(points, order, faces, face_material, ranges, leaf, max_vertices, pack, starts):
     for i in prange(len(ranges)):
-        _split_range(points, order, faces, face_material, ranges[i, 0], ranges[i, 1], leaf, max_vertices, starts)
+        _split_range(points, order, faces, face_material, ranges[i, 0], ranges[i, 1], leaf, max_vertices, pack, starts)
 
 
 @njit(nogil=True, cache=True)
-def _split_range(points, order, faces, face_material, first, last, leaf, max_vertices, starts):
-    """Split triangles first..last into clusters; set starts[i] where one begins."""
+def _split_range(points, order, faces, face_material, first, last, leaf, max_vertices, pack, starts):
+    """Split triangles first..last into clusters of at most `leaf`; set starts[i] where one begins.
+
+    pack: fill clusters in the order of the tree, not range by range; the rare cluster with too many vertices is halved
+    otherwise.
+    """
     table = np.empty(_TABLE, np.int32)
+    if pack:
+        _order_range(points, order, first, last)
+        _pack_range(order, faces, face_material, first, last, leaf, max_vertices, table, starts)
+        return
     stack = np.empty((128, 2), np.int64)
     stack[0] = first, last
     depth = 1
@@ -156,7 +164,14 @@ def _middle(first, last, leaf):
 @njit(nogil=True, cache=True)
 def _order_cluster(points, order, face_material, first, last):
     """Order the triangles of one cluster by place, then (stable) by material."""
-    stack = np.empty((32, 2), np.int64)
+    _order_range(points, order, first, last)
+    _sort_materials(order, face_material, first, last)
+
+
+@njit(nogil=True, cache=True)
+def _order_range(points, order, first, last):
+    """Order triangles by place: the leaves of a kd-tree."""
+    stack = np.empty((64, 2), np.int64)
     stack[0] = first, last
     depth = 1
     while depth > 0:
@@ -168,6 +183,10 @@ def _order_cluster(points, order, face_material, first, last):
             stack[depth] = middle, b
             stack[depth + 1] = a, middle
             depth += 2
+
+
+@njit(nogil=True, cache=True)
+def _sort_materials(order, face_material, first, last):
     for i in range(first + 1, last):
         face = order[i]
         j = i
@@ -178,19 +197,45 @@ def _order_cluster(points, order, face_material, first, last):
 
 
 @njit(nogil=True, cache=True)
+def _pack_range(order, faces, face_material, first, last, max_triangles, max_vertices, table, starts):
+    """Fill one cluster after the other with the triangles as they are ordered."""
+    begin, vertices = first, 0
+    table[:] = -1
+    for i in range(first, last):
+        added = _add_vertices(faces, order[i], table)
+        if i > begin and (i - begin == max_triangles or vertices + added > max_vertices):
+            starts[begin] = 1
+            _sort_materials(order, face_material, begin, i)
+            table[:] = -1
+            begin, vertices = i, 0
+            added = _add_vertices(faces, order[i], table)
+        vertices += added
+    starts[begin] = 1
+    _sort_materials(order, face_material, begin, last)
+
+
+@njit(nogil=True, cache=True)
 def _count_vertices(faces, order, first, last, table):
     """Return how many different vertices the triangles use (open addressing)."""
     table[:] = -1
     count = 0
     for i in range(first, last):
-        for k in range(3):
-            vertex = faces[order[i], k]
-            slot = (vertex * np.uint32(2654435769) >> np.uint32(22)) & (_TABLE - 1)
-            while table[slot] != vertex and table[slot] >= 0:
-                slot = (slot + 1) & (_TABLE - 1)
-            if table[slot] < 0:
-                table[slot] = vertex
-                count += 1
+        count += _add_vertices(faces, order[i], table)
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _add_vertices(faces, face, table):
+    """Put the vertices of a face into the table; return how many are new."""
+    count = 0
+    for k in range(3):
+        vertex = faces[face, k]
+        slot = (vertex * np.uint32(2654435769) >> np.uint32(22)) & (_TABLE - 1)
+        while table[slot] != vertex and table[slot] >= 0:
+            slot = (slot + 1) & (_TABLE - 1)
+        if table[slot] < 0:
+            table[slot] = vertex
+            count += 1
     return count
 
 

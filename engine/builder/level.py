@@ -11,7 +11,13 @@ from numba import njit, prange
 
 from engine.builder.clusters import cluster_group
 from engine.builder.error import measure_group
-from engine.builder.simplify import simplify_group, thin_group
+from engine.builder.simplify import LOOSE, STRICT
+from engine.builder.thin import shrink_group, thin_group
+from engine.builder.wedges import turn_normals
+
+CLEARLY_BETTER = 0.5  # the least of several sampled claims is below its true error; see _claim
+EVEN_CLUSTERS = 4  # of a target, from which on halves are rounded without bias
+MOST_PINNED = 0.1  # of a group's positions, before loose collapses are tried, too
 
 
 @njit(nogil=True, cache=True)
@@ -84,7 +90,10 @@ def _slot(key, size):
 def target_triangles(triangles, cluster_triangles, reduction, least_shrink):
     """Return how many triangles a group of `triangles` should keep: full clusters where that shrinks it enough."""
     wanted = triangles * reduction
-    target = max(1, int(np.floor(wanted / cluster_triangles + 0.5))) * cluster_triangles
+    clusters = wanted / cluster_triangles
+    if clusters >= EVEN_CLUSTERS:
+        clusters = np.rint(clusters)  # halves go to even numbers: as often up as down
+    target = max(1, int(np.floor(clusters + 0.5))) * cluster_triangles
     if target > (1.0 - least_shrink) * triangles:
         target = max(1, int(wanted))
     return target
@@ -150,17 +159,27 @@ def _simplify_one(
     )
     most = (1.0 - least_shrink) * len(faces)
     target = target_triangles(len(faces), cluster_triangles, reduction, least_shrink)
-    steering = weights[0]
-    result = simplify_group(
-        positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
+    place = origin.astype(np.float64)
+    sample_position, sample_attributes = _joined_samples(samples, first_member, last_member)
+    result = shrink_group(
+        positions, group_locked, vertex_position, attributes, weights[0], faces, face_material, target, thin
     )
-    if thin and (result[0] > most or result[0] == 0):
-        result = thin_group(
-            positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
-        )
+    if thin or result[0] > target or result[8] > MOST_PINNED:  # legal edges ran out, or nearly: bad ones were taken
+        best = np.inf
+        if 0 < result[0] <= most:
+            best = _claim(tree, place, sample_position, sample_attributes, result, weights[1], limits)
+        for manner in (STRICT, LOOSE):
+            other = thin_group(
+                positions, group_locked, vertex_position, attributes, weights[0], faces, face_material, target, manner
+            )
+            if 0 < other[0] <= most:
+                claim = _claim(tree, place, sample_position, sample_attributes, other, weights[1], limits)
+                if claim < CLEARLY_BETTER * best:
+                    best, result = claim, other
     count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result
     if count == 0 or count > most:
         return
+    turn_normals(faces, positions, vertex_position, attributes, moved_vertex)
     order, first = cluster_group(
         positions, vertex_position, faces[:count], face_material, cluster_triangles, cluster_vertices
     )
@@ -180,14 +199,30 @@ def _simplify_one(
         group, vertices, places, origin, faces, positions, vertex_position, attributes, moved_place, moved_vertex,
         rows[0, 0], rows[0, 1], out,
     )  # fmt: skip
-    sample_position, sample_attributes = _joined_samples(samples, first_member, last_member)
     geometric, attribute = measure_group(
-        tree, origin.astype(np.float64), sample_position, sample_attributes, positions, vertex_position, attributes,
+        tree, place, sample_position, sample_attributes, positions, vertex_position, attributes,
         faces, first, weights[1], percentile, out[10].shape[1] * clusters // 2, out[10][low:high], out[11][low:high],
         out[12][low:high],
     )  # fmt: skip
     out[9][group, 0] = geometric
     out[9][group, 1] = attribute
+
+
+@njit(nogil=True, cache=True)
+def _claim(tree, origin, sample_position, sample_attributes, result, weights, limits):
+    """Return how bad the result of a simplification is, to compare two with different numbers of triangles.
+
+    The error of a surface is as one over their number, so it is the product of two errors times its square.
+    """
+    count, faces, face_material, positions, vertex_position, attributes, _, _, _ = result
+    order, first = cluster_group(positions, vertex_position, faces[:count], face_material, limits[0], limits[1])
+    clusters = len(first) - 1
+    geometric, attribute = measure_group(
+        tree, origin, sample_position, sample_attributes, positions, vertex_position, attributes, faces[order], first,
+        weights, limits[4], max(len(sample_position) // 2, 1), np.empty((clusters, 1, 3)),
+        np.empty((clusters, 1, attributes.shape[1]), np.float32), np.empty(clusters, np.int32),
+    )  # fmt: skip
+    return geometric * max(geometric, attribute) * count * count
 
 
 @njit(nogil=True, cache=True)
