@@ -25,7 +25,7 @@ from engine.builder.nearest import (
 )
 from engine.builder.samples import hand_on, point_on, spread
 
-__all__ = ["measure_group", "measure_part", "vanished_parts"]
+__all__ = ["measure_group", "vanished_parts"]
 
 RUN_FACES = 128  # below one node of the row of clusters, where there are no clusters yet
 
@@ -63,15 +63,6 @@ def measure_group(
     hand_on(products[1], nearest, samples, out)
     geometric = max(_percentile(distance, sample_weight, percentile), _vanished_error(products, vanished))
     return _to_source(tree, origin, products[0], surface_points, percentile, geometric), attribute
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def measure_part(origin, samples, positions, vertex_position, faces, percentile):
-    """Return the percentile of the distances of samples to faces; arguments as those of measure_group."""
-    first = np.append(np.arange(0, len(faces), RUN_FACES), len(faces))
-    distance, nearest = np.empty(len(samples[0])), np.empty(len(samples[0]), dtype=np.int64)
-    nearest_triangles(build_tree(positions, vertex_position, faces, first), samples[0] - origin, 0.0, distance, nearest)
-    return math.sqrt(_percentile(distance, samples[2], percentile))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -122,7 +113,7 @@ def vanished_parts(positions, vertex_position, faces, kept_vertex_position, kept
     return points, size
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _root(part, i):
     while part[i] != i:
         part[i] = part[part[i]]
@@ -130,7 +121,7 @@ def _root(part, i):
     return i
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _vanished_error(products, vanished):
     """Return how far the farthest point of a vanished part is from what is left, or its part's size if that is less.
 
@@ -145,7 +136,7 @@ def _vanished_error(products, vanished):
     return farthest
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _extent(points):
     """Return the diagonal of the points' box."""
     squared = 0.0
@@ -158,7 +149,7 @@ def _extent(points):
     return math.sqrt(squared)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _percentile(values, weights, percentile):
     """Return the smallest value that is not below `percentile` of 100 of the weight."""
     order = np.argsort(values)
@@ -172,7 +163,7 @@ def _percentile(values, weights, percentile):
     return values[order[-1]]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _to_source(tree, origin, corners, count, percentile, least):
     """Return the percentile of the distances to the source of `count` points spread over product triangles, or `least`.
 
@@ -189,7 +180,7 @@ def _to_source(tree, origin, corners, count, percentile, least):
     return max(math.sqrt(_percentile(distance, np.ones(count, dtype=np.float32), percentile)), least)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _attribute_error(
     products, local, distance, nearest, sample_attributes, sample_weight, attributes, faces, attribute_weights,
     percentile,

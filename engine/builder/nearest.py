@@ -65,7 +65,7 @@ def _empty_tree(face_count, cluster_first_face):
     return np.empty((face_count, 9), dtype=np.float32), cluster_first_face.astype(np.int64), boxes, depth
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _write_corners(positions, vertex_position, faces, face, corners):
     for side in range(3):
         position = vertex_position[faces[face, side]]
@@ -110,7 +110,7 @@ def _box_rows(boxes, depth):
         _join(boxes, node)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _join(boxes, node):
     for axis in range(3):
         boxes[node, axis] = min(boxes[2 * node + 1, axis], boxes[2 * node + 2, axis])

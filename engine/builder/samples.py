@@ -71,7 +71,7 @@ def _sample_clusters(tree, attributes, faces, low, high, out):
             weight[cluster, n] = share
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def spread(corners, start, stop, count):
     """Return slots (count,) in start..stop, barycentric weights (count, 3), and the area that each stands for.
 
@@ -94,7 +94,7 @@ def spread(corners, start, stop, count):
     return slots, weights, total / max(count, 1)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _twice_area(corners, slot):
     c = corners[slot]
     ex, ey, ez = float(c[3]) - c[0], float(c[4]) - c[1], float(c[5]) - c[2]
@@ -110,7 +110,7 @@ def _cluster_areas(corners, first, low, high, area):
             area[cluster] += _twice_area(corners, slot)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _random(seed, n):
     """Return a number in 0..1 that depends on the arguments alone (a mixer after Steele, Lea and Flood, 2014)."""
     z = np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(n + 1) * np.uint64(0xD1B54A32D192ED03)
@@ -119,7 +119,7 @@ def _random(seed, n):
     return float((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def point_on(corners, slot, weights, out):
     """Write the point (3,) of a triangle corners[slot] (9,) that has these barycentric weights (3,)."""
     for axis in range(3):
@@ -130,7 +130,7 @@ def point_on(corners, slot, weights, out):
         )
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _attributes_on(attributes, face, weights, out):
     """Interpolate the attributes of a face (3,); the normal becomes a unit vector."""
     for column in range(attributes.shape[1]):
@@ -154,24 +154,29 @@ def widened(samples: np.ndarray, like: np.ndarray) -> np.ndarray:
     return result
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def joined_samples(samples, first, last):
     """Return position, attributes and weight of the samples of the members first..last, one after the other."""
     position, attributes, weight, count = samples
-    joined_position = np.empty((count[first:last].sum(), 3), np.float64)
+    total = 0
+    for i in range(first, last):
+        total += count[i]
+    joined_position = np.empty((total, 3), np.float64)
     joined_attributes = np.empty((len(joined_position), attributes.shape[2]), np.float32)
     joined_weight = np.empty(len(joined_position), np.float32)
     row = 0
     for i in range(first, last):
         for j in range(count[i]):
-            joined_position[row] = position[i, j]
-            joined_attributes[row] = attributes[i, j]
+            for axis in range(3):
+                joined_position[row, axis] = position[i, j, axis]
+            for column in range(attributes.shape[2]):
+                joined_attributes[row, column] = attributes[i, j, column]
             joined_weight[row] = weight[i, j]
             row += 1
     return joined_position, joined_attributes, joined_weight
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def hand_on(first, nearest, samples, out):
     """Write the samples of each product cluster: all where there is room, else one for each equal share of weight."""
     sample_position, sample_attributes, sample_weight = samples
@@ -180,9 +185,12 @@ def hand_on(first, nearest, samples, out):
     owner = np.empty(len(nearest), dtype=np.int64)
     count, total = np.zeros(clusters, dtype=np.int64), np.zeros(clusters)
     for n in range(len(nearest)):
-        owner[n] = np.searchsorted(first, nearest[n], side="right") - 1
-        count[owner[n]] += 1
-        total[owner[n]] += sample_weight[n]
+        cluster = 0
+        while first[cluster + 1] <= nearest[n]:
+            cluster += 1
+        owner[n] = cluster
+        count[cluster] += 1
+        total[cluster] += sample_weight[n]
     passed = np.zeros(clusters)
     for n in range(len(nearest)):
         cluster = owner[n]
@@ -193,7 +201,9 @@ def hand_on(first, nearest, samples, out):
             passed[cluster] += weight
             weight = (math.floor(passed[cluster] / share + 0.5) - before) * share
         if weight > 0.0 and row < room:
-            out_position[cluster, row] = sample_position[n]
-            out_attributes[cluster, row] = sample_attributes[n]
+            for axis in range(3):
+                out_position[cluster, row, axis] = sample_position[n, axis]
+            for column in range(sample_attributes.shape[1]):
+                out_attributes[cluster, row, column] = sample_attributes[n, column]
             out_weight[cluster, row] = weight
             out_count[cluster] += 1
