@@ -8,6 +8,7 @@ from engine.builder import nearest
 from engine.builder.error import measure_group, vanished_parts
 from engine.builder.nearest import STACK_NODES, build_source_tree, build_tree
 from engine.builder.samples import joined_samples, make_samples, samples_above
+from engine.builder.threads import limited_threads
 
 
 @njit
