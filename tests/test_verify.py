@@ -219,9 +219,12 @@ def clusters_with_holes(case: Case) -> None:
 
 
 def doubled_triangle(case: Case) -> None:
-    surface = case.surface
-    extra = np.append(np.arange(len(surface.cluster)), np.flatnonzero(surface.cluster == made(case))[:1])
-    lose(case, extra)
+    """Double a triangle at the outline of its group: inside it, edges where parts fold over are left out."""
+    surface, maker = case.surface, case.data.cluster_made_by[case.surface.cluster]
+    products = np.flatnonzero(maker == maker[maker >= 0].min())
+    edges, uses = np.unique(surface.edge[products], return_counts=True)
+    at_outline = np.isin(surface.edge[products], edges[uses == 1]).any(axis=1)
+    lose(case, np.append(np.arange(len(surface.cluster)), products[at_outline][:1]))
 
 
 def nothing_drawn(case: Case) -> None:
