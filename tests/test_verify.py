@@ -221,7 +221,7 @@ def clusters_with_holes(case: Case) -> None:
 def doubled_triangle(case: Case) -> None:
     """Double a triangle at the outline of its group: inside it, edges where parts fold over are left out."""
     surface, maker = case.surface, case.data.cluster_made_by[case.surface.cluster]
-    products = np.flatnonzero(maker == maker[maker >= 0].min())
+    products = np.flatnonzero(maker == maker.max())
     edges, uses = np.unique(surface.edge[products], return_counts=True)
     at_outline = np.isin(surface.edge[products], edges[uses == 1]).any(axis=1)
     lose(case, np.append(np.arange(len(surface.cluster)), products[at_outline][:1]))
