@@ -16,6 +16,8 @@ _BLOCK = 16384  # triangles of one task
 _PARALLEL_ROWS = 7  # rows of the tree that are split range by range in parallel; below, whole subtrees are
 _LOCAL_TRIANGLES = 8  # splitting inside a cluster stops here
 _SAMPLES = 25  # coordinates that a pivot is chosen from
+_PACKED_TOGETHER = 32  # clusters, where vertices limit them
+_FULL_CLUSTER_VERTICES = 1.3  # of what the mesh has for as many triangles: what is shared between clusters counts twice
 _TABLE = 1024  # slots of the table that counts the vertices of one cluster: more than 2 * 3 * 128
 
 
@@ -37,15 +39,16 @@ def cluster_mesh(
         return np.zeros(0, np.int32), np.zeros(1, np.int64)
     points, order = np.empty((len(faces), 3), np.float32), np.empty(len(faces), np.int32)
     run_blocks(_centroids, len(faces), _BLOCK, lattice, vertex_position, faces, points, order)
-    leaf = leaf_triangles(len(faces), len(vertex_position), max_triangles, max_vertices)
+    pack = _is_limited_by_vertices(len(faces), len(vertex_position), max_triangles, max_vertices)
+    smallest = _PACKED_TOGETHER * max_triangles if pack else max_triangles
     edges = np.array([0, len(faces)])  # of the ranges of a row
     for _ in range(_PARALLEL_ROWS):
         middles = np.empty(len(edges) - 1, np.int64)
-        run_blocks(_split_row, len(middles), 1, points, order, edges, leaf, middles)
+        run_blocks(_split_row, len(middles), 1, points, order, edges, smallest, middles)
         edges = np.union1d(edges, middles)
     starts = np.zeros(len(faces), np.uint8)
     arrays = (points, order, faces, face_material, edges)
-    run_blocks(_split_subtrees, len(edges) - 1, 1, *arrays, leaf, max_vertices, starts)
+    run_blocks(_split_subtrees, len(edges) - 1, 1, *arrays, max_triangles, max_vertices, pack, starts)
     return order, np.append(np.flatnonzero(starts), len(faces))
 
 
@@ -71,8 +74,8 @@ def cluster_group(positions, vertex_position, faces, face_material, max_triangle
             used[faces[i, k]] = True
     starts = np.zeros(count, np.uint8)
     if count > 0:
-        leaf = leaf_triangles(count, vertices, max_triangles, max_vertices)
-        _split_range(points, order, faces, face_material, 0, count, leaf, max_vertices, starts)
+        pack = _is_limited_by_vertices(count, vertices, max_triangles, max_vertices)
+        _split_range(points, order, faces, face_material, 0, count, max_triangles, max_vertices, pack, starts)
     clusters = 0
     for i in range(count):
         clusters += starts[i]
@@ -87,12 +90,9 @@ def cluster_group(positions, vertex_position, faces, face_material, max_triangle
 
 
 @register_jitable
-def leaf_triangles(triangles, vertices, max_triangles, max_vertices):
-    """Return how many triangles fill a cluster: fewer where vertices are hardly shared (3 a triangle in a soup).
-
-    The rare cluster that still has too many vertices is halved.
-    """
-    return max(1, min(max_triangles, max_vertices * triangles // vertices))
+def _is_limited_by_vertices(triangles, vertices, max_triangles, max_vertices):
+    """Return whether so few vertices are shared (3 a triangle in a soup) that many clusters would have too many."""
+    return _FULL_CLUSTER_VERTICES * vertices * max_triangles > max_vertices * triangles
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -116,15 +116,23 @@ def _split_row(first, end, points, order, edges, leaf, middles):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _split_subtrees(first, end, points, order, faces, face_material, edges, leaf, max_vertices, starts):
+def _split_subtrees(first, end, points, order, faces, face_material, edges, leaf, max_vertices, pack, starts):
     for i in range(first, end):
-        _split_range(points, order, faces, face_material, edges[i], edges[i + 1], leaf, max_vertices, starts)
+        _split_range(points, order, faces, face_material, edges[i], edges[i + 1], leaf, max_vertices, pack, starts)
 
 
 @njit(nogil=True, error_model="numpy")
-def _split_range(points, order, faces, face_material, first, last, leaf, max_vertices, starts):
-    """Split triangles first..last into clusters; set starts[i] where one begins."""
+def _split_range(points, order, faces, face_material, first, last, leaf, max_vertices, pack, starts):
+    """Split triangles first..last into clusters of at most `leaf`; set starts[i] where one begins.
+
+    pack: fill clusters in the order of the tree, not range by range; the rare cluster with too many vertices is halved
+    otherwise.
+    """
     table = np.empty(_TABLE, np.int32)
+    if pack:
+        _order_range(points, order, first, last)
+        _pack_range(order, faces, face_material, first, last, leaf, max_vertices, table, starts)
+        return
     stack = np.empty((128, 2), np.int64)
     stack[0, 0], stack[0, 1] = first, last
     depth = 1
@@ -156,18 +164,29 @@ def _middle(first, last, leaf):
 @njit(nogil=True, error_model="numpy")
 def _order_cluster(points, order, face_material, first, last):
     """Order the triangles of one cluster by place, then (stable) by material."""
-    stack = np.empty((32, 2), np.int64)
+    _order_range(points, order, first, last)
+    _sort_materials(order, face_material, first, last)
+
+
+@njit(nogil=True, error_model="numpy")
+def _order_range(points, order, first, last):
+    """Order triangles by place: the leaves of a kd-tree."""
+    stack = np.empty((64, 2), np.int64)
     stack[0, 0], stack[0, 1] = first, last
     depth = 1
     while depth > 0:
         depth -= 1
-        a, b = stack[depth, 0], stack[depth, 1]
+        a, b = stack[depth]
         if b - a > _LOCAL_TRIANGLES:
             middle = (a + b) // 2
             _select(points, order, a, b, middle, _widest_axis(points, a, b))
             stack[depth, 0], stack[depth, 1] = middle, b
             stack[depth + 1, 0], stack[depth + 1, 1] = a, middle
             depth += 2
+
+
+@njit(nogil=True, error_model="numpy")
+def _sort_materials(order, face_material, first, last):
     for i in range(first + 1, last):
         face = order[i]
         j = i
@@ -178,20 +197,51 @@ def _order_cluster(points, order, face_material, first, last):
 
 
 @njit(nogil=True, error_model="numpy")
+def _pack_range(order, faces, face_material, first, last, max_triangles, max_vertices, table, starts):
+    """Fill one cluster after the other with the triangles as they are ordered."""
+    begin, vertices = first, 0
+    _clear(table)
+    for i in range(first, last):
+        added = _add_vertices(faces, order[i], table)
+        if i > begin and (i - begin == max_triangles or vertices + added > max_vertices):
+            starts[begin] = 1
+            _sort_materials(order, face_material, begin, i)
+            _clear(table)
+            begin, vertices = i, 0
+            added = _add_vertices(faces, order[i], table)
+        vertices += added
+    starts[begin] = 1
+    _sort_materials(order, face_material, begin, last)
+
+
+@njit(nogil=True, error_model="numpy")
 def _count_vertices(faces, order, first, last, table):
     """Return how many different vertices the triangles use (open addressing)."""
-    for slot in range(_TABLE):
-        table[slot] = -1
+    _clear(table)
     count = 0
     for i in range(first, last):
-        for k in range(3):
-            vertex = faces[order[i], k]
-            slot = (vertex * np.uint32(2654435769) >> np.uint32(22)) & (_TABLE - 1)
-            while table[slot] != vertex and table[slot] >= 0:
-                slot = (slot + 1) & (_TABLE - 1)
-            if table[slot] < 0:
-                table[slot] = vertex
-                count += 1
+        count += _add_vertices(faces, order[i], table)
+    return count
+
+
+@njit(nogil=True, error_model="numpy")
+def _clear(table):
+    for slot in range(_TABLE):
+        table[slot] = -1
+
+
+@njit(nogil=True, error_model="numpy")
+def _add_vertices(faces, face, table):
+    """Put the vertices of a face into the table; return how many are new."""
+    count = 0
+    for k in range(3):
+        vertex = faces[face, k]
+        slot = (vertex * np.uint32(2654435769) >> np.uint32(22)) & (_TABLE - 1)
+        while table[slot] != vertex and table[slot] >= 0:
+            slot = (slot + 1) & (_TABLE - 1)
+        if table[slot] < 0:
+            table[slot] = vertex
+            count += 1
     return count
 
 

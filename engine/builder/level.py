@@ -9,11 +9,16 @@ import numpy as np
 from numba import njit
 
 from engine.builder.clusters import cluster_group
-from engine.builder.error import measure_group, measure_part, vanished_parts
+from engine.builder.error import measure_group, vanished_parts
 from engine.builder.samples import FEWEST_SURFACE_POINTS, SURFACE_POINTS, joined_samples
-from engine.builder.simplify import simplify_group, thin_group
+from engine.builder.simplify import LOOSE, STRICT
+from engine.builder.thin import shrink_group, thin_group
 from engine.builder.threads import run_blocks, run_tasks
+from engine.builder.wedges import turn_normals
 
+CLEARLY_BETTER = 0.9  # the least of several sampled errors is below its true one; see _badness
+EVEN_CLUSTERS = 4  # of a target, from which on halves are rounded without bias
+MOST_PINNED = 0.1  # of a group's positions, before loose collapses are tried, too
 _BLOCK = 16  # groups or clusters of one task
 
 
@@ -91,7 +96,10 @@ def _slot(key, size):
 def target_triangles(triangles, cluster_triangles, reduction, least_shrink):
     """Return how many triangles a group of `triangles` should keep: full clusters where that shrinks it enough."""
     wanted = triangles * reduction
-    target = max(1, int(np.floor(wanted / cluster_triangles + 0.5))) * cluster_triangles
+    clusters = wanted / cluster_triangles
+    if clusters >= EVEN_CLUSTERS:
+        clusters = np.rint(clusters)  # halves go to even numbers: as often up as down
+    target = max(1, int(np.floor(clusters + 0.5))) * cluster_triangles
     if target > (1.0 - least_shrink) * triangles:
         target = max(1, int(wanted))
     return target
@@ -180,25 +188,26 @@ def _simplify_one(
     target = target_triangles(len(faces), cluster_triangles, reduction, least_shrink)
     carried = joined_samples(samples, first_member, last_member)
     mesh_origin = origin.astype(np.float64)
-    steering = weights[0]
-    result = simplify_group(
-        positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
+    result = shrink_group(
+        positions, group_locked, vertex_position, attributes, weights[0], faces, face_material, target, thin
     )
-    if thin and (result[0] > target or result[0] == 0):
-        thinned = thin_group(
-            positions, group_locked, vertex_position, attributes, steering, faces, face_material, target
-        )
-        # Collapses that fall short of the target have used up every legal edge, at any price.
-        if result[0] > most or result[0] == 0 or (
-            0 < thinned[0] <= most
-            and measure_part(mesh_origin, carried, thinned[3], thinned[4], thinned[1], percentile)
-            < measure_part(mesh_origin, carried, result[3], result[4], result[1], percentile)
-        ):  # fmt: skip
-            result = thinned
+    if thin or result[0] > target or result[8] > MOST_PINNED:  # legal edges ran out, or nearly: bad ones were taken
+        before, best = (positions, vertex_position, faces), np.inf
+        if 0 < result[0] <= most:
+            best = _badness(tree, mesh_origin, carried, before, result, weights[1], limits)
+        for manner in (STRICT, LOOSE):
+            other = thin_group(
+                positions, group_locked, vertex_position, attributes, weights[0], faces, face_material, target, manner
+            )
+            if 0 < other[0] <= most:
+                badness = _badness(tree, mesh_origin, carried, before, other, weights[1], limits)
+                if badness < CLEARLY_BETTER * best:
+                    best, result = badness, other
     if result[0] == 0 or result[0] > most:
         return
     vanished = vanished_parts(positions, vertex_position, faces, result[4], result[1])
     count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result
+    turn_normals(faces, positions, vertex_position, attributes, moved_vertex)
     order, first = cluster_group(
         positions, vertex_position, faces[:count], face_material, cluster_triangles, cluster_vertices
     )
@@ -225,6 +234,26 @@ def _simplify_one(
     )  # fmt: skip
     out[9][group, 0] = geometric
     out[9][group, 1] = attribute
+
+
+@njit(nogil=True, error_model="numpy")
+def _badness(tree, origin, samples, before, result, weights, limits):
+    """Return how bad the result of a simplification is, to compare two with different numbers of triangles.
+
+    The error of a surface is as one over their number, so it is the product of two errors times its square.
+    before: positions, vertex_position, faces.
+    """
+    count, faces, face_material, positions, vertex_position, attributes, _, _, _ = result
+    vanished = vanished_parts(before[0], before[1], before[2], vertex_position, faces)
+    order, first = cluster_group(positions, vertex_position, faces, face_material, limits[0], limits[1])
+    clusters = len(first) - 1
+    geometric, attribute = measure_group(
+        tree, origin, samples, vanished, positions, vertex_position, attributes, faces[order], first, weights,
+        limits[4], max(limits[5] * clusters, FEWEST_SURFACE_POINTS),
+        (np.empty((clusters, 1, 3)), np.empty((clusters, 1, attributes.shape[1]), np.float32),
+         np.empty((clusters, 1), np.float32), np.empty(clusters, np.int32)),
+    )  # fmt: skip
+    return geometric * max(geometric, attribute) * count * count
 
 
 @njit(nogil=True, error_model="numpy")

@@ -156,6 +156,8 @@ def merge_quadrics(i, j, pairs, pair_count, quadrics):
     for c in range(10):
         position_quadric[j, c] += position_quadric[i, c]
     for n in range(pair_count if len(vertex_quadric) > 0 else 0):
+        if pairs[n, 0] == pairs[n, 1]:
+            continue
         for c in range(vertex_quadric.shape[1]):
             vertex_quadric[pairs[n, 1], c] += vertex_quadric[pairs[n, 0], c]
 

@@ -3,19 +3,21 @@
 Quadrics and placement: quadric.py (Garland and Heckbert 1997, Hoppe 1999). Topology: topology.py. Queue: buckets of
 nearly equal costs (R. B. Dial, Algorithm 360, 1969) with lazily updated priorities, where a stale cost is a lower bound
 that is corrected when it reaches the top (Cohen, Manocha and Olano, Simplifying Polygonal Models Using Successive
-Mappings, 1997). Groups that collapses cannot shrink go to `thin_group`.
+Mappings, 1997). Groups that strict collapses cannot shrink go to thin.py.
 
 What the kernels share comes in tuples. *points*, one entry for each position: place (p, 3) float64 about the group's
 center, locked bool, kind and wedge (see topology.py), changed int32: by which collapse, refused bool: an edge was
 rejected here, mark int32. *looks*, for each vertex: attributes (v, k) float32, changed bool. *queue*:
 bucket_head int32, the first edge of each bucket; for each edge bucket_next int32, evaluated int32: after how many
-collapses, state uint8, edge_place (e, 3) float32; and one cost as float64 and as int64. *scratch*: rings and pairs.
+collapses, state uint8, edge_place (e, 3) float32; and one cost as float64 and as int64. *scratch*: rings, pairs
+and the attribute weights.
 """
 
 import numpy as np
 from numba import njit
 
 from engine.builder.kernels import bare_njit, inline_njit
+from engine.builder.loose import loosen, merge_any_corners, merge_is_allowed
 from engine.builder.quadric import (
     BORDER,
     HARD,
@@ -28,7 +30,6 @@ from engine.builder.quadric import (
     quadric_value,
     sum_edge_quadric,
 )
-from engine.builder.thin import thin_group
 from engine.builder.topology import (
     CURVE,
     FIXED,
@@ -36,7 +37,6 @@ from engine.builder.topology import (
     MOST_PAIRS,
     QUEUED,
     REJECTED,
-    all_pairs,
     classify_positions,
     close_hole,
     collect_ring,
@@ -47,9 +47,9 @@ from engine.builder.topology import (
     merge_corners,
     previous_corner,
 )
+from engine.builder.wedges import all_pairs, blend_attributes
 
-__all__ = ["simplify_group", "thin_group"]
-
+STRICT, LOOSE = 0, 1  # what simplify_group may do
 LEAST_BUCKET = (1023 - 24) << 4  # sixteen buckets for each power of two, of costs from 2^-24
 BUCKETS = 114 << 4
 HOLE_COST = 0.5  # of the cost of an edge that closes a hole: its border pins the triangles around it
@@ -58,32 +58,36 @@ LEAST_COSINE_SQUARED = 0.04  # of the angle that a collapse may turn a triangle 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def simplify_group(
-    positions, locked, vertex_position, attributes, attribute_weights, faces, face_material, target_triangles
+    positions, locked, vertex_position, attributes, attribute_weights, faces, face_material, target_triangles, manner
 ):
     """Collapse edges of one group until at most target_triangles are left, or nothing legal is left to collapse.
 
     positions (p, 3) float64: integers, lattice units from the group's origin; locked (p,) bool: keeps its place and
     stays; vertex_position (v,) int32; attributes (v, k) float32, columns 0:3 the unit normal; attribute_weights (k,)
     float32: lattice units per unit of attribute, 0 where it does not steer; faces (m, 3) int32
-    vertices; face_material (m,) int32.
+    vertices; face_material (m,) int32; manner: STRICT or LOOSE (see loose.py).
 
     Returns (face_count, faces (n, 3), face_material (n,), positions (p, 3), vertex_position (v,), attributes (v, k),
-    moved_position (p,) bool, moved_vertex (v,) bool, attribute_error). Survivors keep their index; one that moved, or
-    whose attributes changed, is marked. attribute_error is 0: error.measure_group measures it.
+    moved_position (p,) bool, moved_vertex (v,) bool, pinned). Survivors keep their index; one that moved, or whose
+    attributes or vertex_position changed, is marked. pinned: the share of positions that could not move, though not
+    locked, where seams, borders and edges of many triangles meet.
 
-    New positions are lattice points before flips and cost are judged. Open borders, attribute seams and material
-    borders collapse along themselves only, except that seams of a mesh without UVs and colours may be crossed and that
-    a hole of three edges closes when one of them collapses: scans have thousands, and each would pin its triangles.
-    Closed manifold input stays closed and manifold; no triangle turns by more than 78 degrees; no edge between two
-    locked positions is made, since another group may hold it too.
+    New positions are lattice points before flips and cost are judged. Open borders, seams of UVs and colours and
+    material borders collapse along themselves only, except that a hole of three edges closes when one of them
+    collapses: scans have thousands, and each would pin its triangles. Seams of normals alone may be crossed anywhere.
+    Closed manifold input stays closed and manifold and no triangle turns by more than 78 degrees, unless the manner is
+    loose; no edge between two locked positions is made, since another group may hold it too.
     """
     seam = SOFT if attributes.shape[1] == 3 else SEAM
-    mesh = make_mesh(faces, vertex_position, face_material, len(positions), seam)
+    mesh = make_mesh(faces, vertex_position, face_material, len(positions), attributes)
     corners = (mesh[0].reshape(-1), mesh[1].reshape(-1), mesh[5].reshape(-1))
-    kind, wedge = classify_positions(mesh, locked, vertex_position)
+    kind, wedge = classify_positions(mesh, locked, vertex_position, attributes)
+    pinned = np.sum((kind == FIXED) & ~locked) / max(len(locked), 1)
     place, center = np.empty((len(positions), 3)), np.empty(3)
     _center_places(positions, place, center)
     quadrics = _quadrics(place, locked, attributes, attribute_weights, faces, mesh)
+    if manner != STRICT:  # the quadrics still hold on to the seams
+        loosen(mesh, locked, kind)
     count, edges = len(place), len(mesh[6])
     changed, refused = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.bool_)
     points = (place, locked, kind, wedge, changed, refused, np.zeros(count, dtype=np.int32))
@@ -94,13 +98,13 @@ def simplify_group(
         np.zeros(edges, dtype=np.uint8), edge_place, cost, cost.view(np.int64),
     )  # fmt: skip
     ring = np.empty((3, len(faces), 4), dtype=np.int32)
-    scratch = ((ring[0], ring[1], ring[2]), np.empty((MOST_PAIRS, 2), dtype=np.int32))
-    left = _collapse_edges(target_triangles, seam, points, looks, mesh, corners, quadrics, queue, scratch)
+    scratch = ((ring[0], ring[1], ring[2]), np.empty((MOST_PAIRS, 2), dtype=np.int32), attribute_weights)
+    left = _collapse_edges(target_triangles, manner, seam, points, looks, mesh, corners, quadrics, queue, scratch)
     kept, material = np.empty((left, 3), dtype=np.int32), np.empty(left, dtype=np.int32)
-    moved = np.empty(count, dtype=np.bool_)
-    _take_alive(mesh, face_material, kept, material)
-    _move_back(positions, center, vertex_position, place, moved, looks[1])
-    return left, kept, material, place, vertex_position, looks[0], moved, looks[1], 0.0
+    place_of, moved = vertex_position.copy(), np.empty(count, dtype=np.bool_)
+    _take_alive(mesh, face_material, kept, material, place_of, looks[1])
+    _move_back(positions, center, place_of, place, moved, looks[1])
+    return left, kept, material, place, place_of, looks[0], moved, looks[1], pinned
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -142,13 +146,17 @@ def _scale_attributes(attributes, attribute_weights, scaled):
 
 
 @bare_njit
-def _take_alive(mesh, face_material, kept, material):
-    """Write the vertices (n, 3) and materials (n,) of the faces that are left."""
+def _take_alive(mesh, face_material, kept, material, place_of, moved_vertex):
+    """Write the vertices (n, 3) and materials (n,) of the faces that are left, and where vertices went with them."""
     vertices, alive, count = mesh[0], mesh[2], 0
     for face in range(len(alive)):
         if alive[face]:
             kept[count, 0], kept[count, 1], kept[count, 2] = vertices[face, 0], vertices[face, 1], vertices[face, 2]
             material[count] = face_material[face]
+            for side in range(3):
+                vertex, position = vertices[face, side], mesh[1][face, side]
+                moved_vertex[vertex] |= place_of[vertex] != position
+                place_of[vertex] = position
             count += 1
 
 
@@ -164,7 +172,7 @@ def _move_back(positions, center, vertex_position, place, moved_position, moved_
 
 
 @bare_njit
-def _collapse_edges(target, seam, points, looks, mesh, corners, quadrics, queue, scratch):
+def _collapse_edges(target, manner, seam, points, looks, mesh, corners, quadrics, queue, scratch):
     """Collapse the cheapest legal edge until `target` faces are left; return how many are left."""
     _, _, kind, _, changed, refused, _ = points
     bucket_head, bucket_next, evaluated, state, _, _, _ = queue
@@ -194,7 +202,9 @@ def _collapse_edges(target, seam, points, looks, mesh, corners, quadrics, queue,
             continue
         if bucket > 0:
             attempt += 1
-            removed = _collapse(edge, i, j, attempt, seam, points, looks, mesh, corners, quadrics, queue, scratch)
+            removed = _collapse(
+                edge, i, j, attempt, manner, seam, points, looks, mesh, corners, quadrics, queue, scratch
+            )
         if removed == 0:
             state[edge] = REJECTED if kind[i] != FIXED else GONE
             refused[i] = refused[j] = True
@@ -264,34 +274,44 @@ def _evaluate(edge, i, j, seam, points, mesh, quadrics, queue, pairs):
 
 
 @inline_njit
-def _collapse(edge, i, j, attempt, seam, points, looks, mesh, corners, quadrics, queue, scratch):
+def _collapse(edge, i, j, attempt, manner, seam, points, looks, mesh, corners, quadrics, queue, scratch):
     """Merge i into j where that is legal; return how many faces are removed."""
     place, locked, kind, wedge, _, _, mark = points
     edge_flags, state, edge_place = mesh[7], queue[3], queue[4]
-    rings, pairs = scratch
+    rings, pairs, weights = scratch
     x, y, z = float(edge_place[edge, 0]), float(edge_place[edge, 1]), float(edge_place[edge, 2])
-    hole = -1
-    if edge_flags[edge] == BORDER:
-        hole = last_hole_corner(mesh, i, j, edge, locked, wedge, seam)
-    count_j, _ = collect_ring(mesh, corners[1], j, i, rings[1], rings[2])
-    count_i, shared_count = collect_ring(mesh, corners[1], i, j, rings[0], rings[2])
-    counts = (count_i, count_j, shared_count)
-    if not link_is_simple(corners[2], edge_flags, j, rings, counts, hole, locked, mark, 2 * attempt):
-        return 0
-    for turn in range(2 if kind[i] == kind[j] else 1):
-        if not _keeps_orientation(i if turn == 0 else j, rings[turn], counts[turn], x, y, z, place):
+    hole, counts = -1, (0, 0, 0)
+    if manner == STRICT:
+        if edge_flags[edge] == BORDER:
+            hole = last_hole_corner(mesh, i, j, edge, locked, wedge, seam)
+        count_j, _ = collect_ring(mesh, corners[1], j, i, rings[1], rings[2])
+        count_i, shared_count = collect_ring(mesh, corners[1], i, j, rings[0], rings[2])
+        counts = (count_i, count_j, shared_count)
+        if not link_is_simple(corners[2], edge_flags, j, rings, counts, hole, locked, mark, 2 * attempt):
             return 0
+        for turn in range(2 if kind[i] == kind[j] else 1):
+            if not _keeps_orientation(i if turn == 0 else j, rings[turn], counts[turn], x, y, z, place):
+                return 0
+    elif not merge_is_allowed(mesh, i, j, locked, mark, 2 * attempt):
+        return 0
     pairs[0, 0], pairs[0, 1], beside = wedge[i], wedge[j], 1
     if min(wedge[i], wedge[j]) < 0:
         beside = edge_pairs(mesh, i, j, pairs)
     pair_count = beside
-    if wedge[i] < 0:
-        pair_count = all_pairs(mesh, i, j, pairs, beside, looks[0])
+    if wedge[i] < 0 or manner != STRICT:
+        squared = (place[i, 0] - place[j, 0]) ** 2 + (place[i, 1] - place[j, 1]) ** 2
+        squared += (place[i, 2] - place[j, 2]) ** 2
+        pair_count = all_pairs(mesh, i, j, pairs, beside, looks[0], weights, squared)
+        if pair_count < 0:
+            return 0
     if kind[i] == kind[j]:
-        _blend_attributes(i, j, x, y, z, place, pairs, beside, looks)
+        blend_attributes(i, j, x, y, z, place, pairs, beside, wedge[j] < 0, mesh, looks)
         place[j, 0], place[j, 1], place[j, 2] = x, y, z
     merge_quadrics(i, j, pairs, pair_count, quadrics)
     state[edge] = GONE
+    if manner != STRICT:
+        wedge[j] = -1
+        return merge_any_corners(mesh, i, j, pairs, pair_count, state)
     removed = merge_corners(mesh, corners, i, j, rings, counts, pairs, pair_count, state)
     if hole >= 0:
         close_hole(mesh, j, hole, kind, seam, state)
@@ -315,25 +335,3 @@ def _keeps_orientation(i, ring, count, x, y, z, place):
         if old > 0.0 and (cosine <= 0.0 or cosine * cosine < LEAST_COSINE_SQUARED * old * new):
             return False
     return True
-
-
-@bare_njit
-def _blend_attributes(i, j, x, y, z, place, pairs, pair_count, looks):
-    """Give the kept vertices of the edge the values at the foot of (x, y, z) on the edge, with a unit normal."""
-    attributes, changed = looks
-    ex, ey, ez = place[i, 0] - place[j, 0], place[i, 1] - place[j, 1], place[i, 2] - place[j, 2]
-    along = ex * (x - place[j, 0]) + ey * (y - place[j, 1]) + ez * (z - place[j, 2])
-    t = min(max(along / (ex * ex + ey * ey + ez * ez), 0.0), 1.0)
-    for n in range(pair_count):
-        gone, kept = pairs[n, 0], pairs[n, 1]
-        changed[kept] = True
-        for column in range(attributes.shape[1]):
-            value = float(attributes[kept, column])
-            attributes[kept, column] = value + t * (float(attributes[gone, column]) - value)
-        nx, ny, nz = float(attributes[kept, 0]), float(attributes[kept, 1]), float(attributes[kept, 2])
-        length = np.sqrt(nx * nx + ny * ny + nz * nz)
-        if length > 1e-6:
-            attributes[kept, 0], attributes[kept, 1], attributes[kept, 2] = nx / length, ny / length, nz / length
-        else:  # opposite normals: the middle has none
-            for column in range(3):
-                attributes[kept, column] = attributes[gone, column]

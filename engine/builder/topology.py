@@ -15,7 +15,8 @@ from engine.builder.quadric import BORDER, HARD, MATERIAL, SEAM, SOFT
 
 SMOOTH, CURVE, FIXED = 0, 1, 2  # a position may go anywhere, along its border or seam, nowhere
 QUEUED, REJECTED, GONE = 0, 1, 2  # states of an edge
-MOST_PAIRS = 8  # vertices at one position that a collapse can rename
+MOST_WEDGES = 32  # vertices at a position that may be merged into another one
+MOST_PAIRS = MOST_WEDGES + 2
 
 
 @inline_njit
@@ -42,11 +43,20 @@ def previous_corner(corner):
     return corner - 1 if corner & 3 > 0 else corner + 2
 
 
+@inline_njit
+def same_look(attributes, first, second):
+    """Return whether two vertices agree in everything but the normal: they lie on one side of every hard seam."""
+    same = True
+    for column in range(3, attributes.shape[1]):
+        same &= attributes[first, column] == attributes[second, column]
+    return same
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
-def make_mesh(faces, vertex_position, face_material, position_count, seam):
+def make_mesh(faces, vertex_position, face_material, position_count, attributes):
     """Return the mesh of faces (m, 3). Faces with equal positions are dropped.
 
-    seam: the flag of an edge whose two triangles use different vertices: SEAM, or SOFT where only normals differ.
+    attributes (v, k) float32 tell seams that are SOFT, where only the normal (columns 0:3) differs, from the others.
     """
     count = len(faces)
     alive = np.empty(count, dtype=np.bool_)
@@ -58,7 +68,7 @@ def make_mesh(faces, vertex_position, face_material, position_count, seam):
     edge_of = np.empty(position_count, dtype=np.int32)
     mesh = (vertices, face_position, alive, corner_next, corner_head, face_edge, edge_ends, edge_flags)
     _link_corners(faces, vertex_position, mesh)
-    edges = _find_edges(mesh, face_material, seam, edge_look, edge_of)
+    edges = _find_edges(mesh, face_material, attributes, edge_look, edge_of)
     return (
         vertices, face_position, alive, corner_next, corner_head, face_edge, edge_ends[:edges], edge_flags[:edges]
     )  # fmt: skip
@@ -84,7 +94,7 @@ def _link_corners(faces, vertex_position, mesh):
 
 
 @bare_njit
-def _find_edges(mesh, face_material, seam, edge_look, edge_of):
+def _find_edges(mesh, face_material, attributes, edge_look, edge_of):
     """Fill face_edge, edge_ends and edge_flags; an edge with more than two faces has all HARD flags set.
 
     Return how many edges there are.
@@ -114,8 +124,11 @@ def _find_edges(mesh, face_material, seam, edge_look, edge_of):
                     flags = HARD
                     if edge_flags[edge] == BORDER:
                         flags = 0
-                        if edge_look[edge, 0] != faces[face, side] or edge_look[edge, 1] != faces[face, other_side]:
-                            flags |= seam
+                        v, w = edge_look[edge, 0], edge_look[edge, 1]
+                        if v != faces[face, side] or w != faces[face, other_side]:
+                            soft = same_look(attributes, v, faces[face, side])
+                            soft &= same_look(attributes, w, faces[face, other_side])
+                            flags |= SOFT if soft else SEAM
                         if edge_look[edge, 2] != face_material[face]:
                             flags |= MATERIAL
                     edge_flags[edge] = flags
@@ -125,20 +138,29 @@ def _find_edges(mesh, face_material, seam, edge_look, edge_of):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def classify_positions(mesh, locked, vertex_position):
+def classify_positions(mesh, locked, vertex_position, attributes):
     """Return kind (p,) uint8 of each position and wedge (p,) int32, its only vertex or -1."""
     faces, _, alive, _, _, _, edge_ends, edge_flags = mesh
     kind = np.zeros(len(locked), dtype=np.uint8)
     wedge = np.full(len(locked), -1, dtype=np.int32)
     wedges = np.zeros(len(locked), dtype=np.int32)
+    looks = np.zeros(len(locked), dtype=np.int32)  # 3: at least three that differ in more than the normal
+    other = np.full(len(locked), -1, dtype=np.int32)  # a vertex that differs so from `wedge`
     used = np.zeros(len(vertex_position), dtype=np.bool_)
     for face in range(len(faces)):
         for side in range(3):
             vertex = faces[face, side]
             if alive[face] and not used[vertex]:
                 used[vertex] = True
-                wedges[vertex_position[vertex]] += 1
-                wedge[vertex_position[vertex]] = vertex
+                position = vertex_position[vertex]
+                wedges[position] += 1
+                if wedge[position] < 0:
+                    wedge[position] = vertex
+                elif not same_look(attributes, vertex, wedge[position]):
+                    if other[position] < 0:
+                        other[position] = vertex
+                    elif not same_look(attributes, vertex, other[position]):
+                        looks[position] = 3
     features = np.zeros(len(locked), dtype=np.int32)
     either = np.zeros(len(locked), dtype=np.uint8)
     every = np.full(len(locked), HARD, dtype=np.uint8)
@@ -152,15 +174,15 @@ def classify_positions(mesh, locked, vertex_position):
                 either[position] |= edge_flags[edge] & HARD
                 every[position] &= edge_flags[edge]
     for position in range(len(locked)):
-        if features[position] == 0:
-            free = wedges[position] == 1 or soft[position]
-        else:
-            several = 2 if either[position] & SEAM else 1
-            uniform = either[position] == every[position] and either[position] != HARD
-            free = features[position] == 2 and uniform and (wedges[position] == several or soft[position])
+        several = 2 if either[position] & SEAM else 1
+        free = wedges[position] == several
+        if soft[position]:
+            free = max(looks[position], 1 if other[position] < 0 else 2) == several
+        if features[position] > 0:
+            free &= features[position] == 2 and either[position] == every[position] and either[position] != HARD
         if wedges[position] > 1:
             wedge[position] = -1
-        if locked[position] or not free or wedges[position] > MOST_PAIRS:
+        if locked[position] or not free or wedges[position] > MOST_WEDGES:
             kind[position] = FIXED
         elif features[position] > 0:
             kind[position] = CURVE
@@ -185,34 +207,6 @@ def edge_pairs(mesh, i, j, pairs):
             if other >= 0 and (count == 0 or (count == 1 and (pairs[0, 0] != here or pairs[0, 1] != other))):
                 pairs[count, 0], pairs[count, 1] = here, other
                 count += 1
-        corner = corner_next[corner]
-    return count
-
-
-@bare_njit
-def all_pairs(mesh, i, j, pairs, pair_count, attributes):
-    """Add to pairs every other vertex of i with the vertex of j whose normal is nearest; return how many there are."""
-    faces, _, alive, corner_next, corner_head, _, _, _ = mesh
-    count = pair_count
-    corner = corner_head[i]
-    while corner >= 0:
-        here = faces[corner >> 2, corner & 3]
-        known = not alive[corner >> 2]
-        for n in range(count):
-            known |= pairs[n, 0] == here
-        if not known:
-            best, goal = -np.inf, pairs[0, 1]
-            other = corner_head[j]
-            while other >= 0:
-                there = faces[other >> 2, other & 3]
-                cosine = 0.0
-                for column in range(3):
-                    cosine += float(attributes[here, column]) * float(attributes[there, column])
-                if alive[other >> 2] and cosine > best:
-                    best, goal = cosine, there
-                other = corner_next[other]
-            pairs[count, 0], pairs[count, 1] = here, goal
-            count += 1
         corner = corner_next[corner]
     return count
 

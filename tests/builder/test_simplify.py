@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from engine.builder.simplify import simplify_group, thin_group
+from engine.builder.simplify import LOOSE, STRICT, simplify_group
+from engine.builder.thin import shrink_group, thin_group
 
 
 def grid(size, step=64.0, bump=0.0):
@@ -56,8 +57,9 @@ def normals_of(positions, faces):
 
 
 def run(
-    kernel, positions, faces, target, locked=None, vertex_position=None, attributes=None, weight=0.0, material=None
-):
+    kernel, positions, faces, target, locked=None, vertex_position=None, attributes=None, weight=0.0, material=None,
+    manner=STRICT,
+):  # fmt: skip
     """Call a kernel with everything that is not given filled in."""
     locked = np.zeros(len(positions), dtype=bool) if locked is None else locked
     if vertex_position is None:
@@ -66,7 +68,7 @@ def run(
     material = np.zeros(len(faces), dtype=np.int32) if material is None else material
     weights = np.full(attributes.shape[1], weight, dtype=np.float32)
     before = [a.copy() for a in (positions, vertex_position, attributes, faces, material)]
-    result = kernel(positions, locked, vertex_position, attributes, weights, faces, material, target)
+    result = kernel(positions, locked, vertex_position, attributes, weights, faces, material, target, manner)
     for given, copy in zip((positions, vertex_position, attributes, faces, material), before):
         assert np.array_equal(given, copy), "an input was changed"
     count, new_faces, new_material, new_positions, new_vertex_position, new_attributes, moved, moved_vertex, _ = result
@@ -244,18 +246,19 @@ def test_colour_edges_attract_vertices():
 
 
 @pytest.mark.parametrize("kernel", [simplify_group, thin_group])
-def test_awkward_input_does_no_harm(kernel):
+@pytest.mark.parametrize("manner", [STRICT, LOOSE])
+def test_awkward_input_does_no_harm(kernel, manner):
     positions, faces = grid(8)
     fin = np.array([[0, 1, 40], [0, 1, 70], [5, 5, 6], [3, 4, 4]], dtype=np.int32)
     double = faces[:10][:, ::-1]
-    result = run(kernel, positions, np.concatenate([faces, fin, double, faces[:3]]).astype(np.int32), 40)
+    result = run(kernel, positions, np.concatenate([faces, fin, double, faces[:3]]).astype(np.int32), 40, manner=manner)
     assert 0 < result[0] < len(faces)
     kept = result[4][result[1]]
     assert (kept[:, 0] != kept[:, 1]).all()
     assert (kept[:, 1] != kept[:, 2]).all()
-    empty = run(kernel, positions, np.zeros((0, 3), dtype=np.int32), 10)
+    empty = run(kernel, positions, np.zeros((0, 3), dtype=np.int32), 10, manner=manner)
     assert empty[0] == 0
-    one = run(kernel, positions[:3], np.array([[0, 1, 2]], dtype=np.int32), 0)
+    one = run(kernel, positions[:3], np.array([[0, 1, 2]], dtype=np.int32), 0, manner=manner)
     assert one[0] == 1
 
 
@@ -278,10 +281,106 @@ def test_soup_is_thinned_and_keeps_its_area():
     assert area_of(result[3], result[1]) == pytest.approx(area_of(positions, faces), rel=0.1)
 
 
-def test_clustering_keeps_locked_borders_closed():
+@pytest.mark.parametrize("kernel", [simplify_group, thin_group])
+def test_loose_collapses_keep_locked_borders_closed(kernel):
     positions, faces = grid(20, bump=60.0)
     locked = (positions[:, :2] == 0).any(axis=1) | (positions[:, :2] == 20 * 64).any(axis=1)
-    result = run(thin_group, positions, faces, len(faces) // 2, locked=locked)
-    assert 0 < result[0] <= len(faces) // 2
+    result = run(kernel, positions, faces, len(faces) // 4, locked=locked, manner=LOOSE)
+    assert 0 < result[0] <= len(faces) // 4
     assert np.array_equal(result[3][locked], positions[locked])
     assert boundary_chain(result[4][result[1]]) == boundary_chain(faces)
+
+
+def charted_sphere():
+    """Return a sphere whose triangles are charts of two, with normals and UVs of their own."""
+    positions, faces = sphere()
+    flat = np.arange(3 * len(faces), dtype=np.int32).reshape(-1, 3)
+    corners = positions[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.repeat(normals / np.linalg.norm(normals, axis=1, keepdims=True), 3, axis=0)
+    uvs = positions[faces.ravel()][:, :2] / 4000.0 + 100.0 * np.repeat(np.arange(len(faces)) // 2, 3)[:, None]
+    return positions, flat, faces, np.concatenate([normals, uvs], axis=1).astype(np.float32)
+
+
+def test_normals_alone_are_no_seam_of_a_mesh_with_uvs():
+    positions, faces = sphere()
+    flat = np.arange(3 * len(faces), dtype=np.int32).reshape(-1, 3)
+    corners = positions[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.repeat(normals / np.linalg.norm(normals, axis=1, keepdims=True), 3, axis=0)
+    uvs = positions[faces.ravel()][:, :2] / 4000.0
+    attributes = np.concatenate([normals, uvs], axis=1).astype(np.float32)
+    result = run(simplify_group, positions, flat, 600, None, faces.ravel(), attributes, weight=200.0)
+    assert result[0] in (600, 599)
+    kept = result[1]
+    assert set(edge_counts(result[4][kept]).values()) == {2}
+    assert np.abs(result[5][kept][:, :, 3:] - result[3][result[4][kept]][:, :, :2] / 4000.0).max() < 0.05, "a UV jumps"
+    for position in np.unique(result[4][kept]):
+        vertices = np.unique(kept[result[4][kept] == position])
+        assert len(np.unique(result[5][vertices, 3:], axis=0)) == 1, "a seam of UVs has opened"
+
+
+def test_loose_collapses_cross_seams_and_keep_each_triangle_in_its_chart():
+    positions, flat, faces, attributes = charted_sphere()
+    stuck = run(simplify_group, positions, flat, 600, None, faces.ravel(), attributes, weight=200.0)
+    assert stuck[0] > 0.9 * len(faces)
+    assert stuck[8] > 0.9, "all positions are pinned"
+    result = run(simplify_group, positions, flat, 600, None, faces.ravel(), attributes, weight=200.0, manner=LOOSE)
+    assert result[0] <= 600
+    chart = np.floor(result[5][result[1]][:, :, 3] / 100.0 + 0.5)
+    assert (chart == chart[:, :1]).all(), "a triangle spans two charts"
+    assert set(edge_counts(result[4][result[1]]).values()) == {2}
+    assert area_of(result[3], result[4][result[1]]) == pytest.approx(area_of(positions, faces), rel=0.05)
+
+
+def test_faces_of_tetrahedra_shrink():
+    cell = np.array([[0, 1, 3, 7], [0, 1, 5, 7], [0, 2, 3, 7], [0, 2, 6, 7], [0, 4, 5, 7], [0, 4, 6, 7]])
+    size = 6
+    x, y, z = (a.ravel() for a in np.meshgrid(*[np.arange(size)] * 3, indexing="ij"))
+    side = size + 1
+    corner = [((x + (n & 1)) * side + y + (n >> 1 & 1)) * side + z + (n >> 2) for n in range(8)]
+    tetrahedra = np.stack(corner, axis=1)[:, cell].reshape(-1, 4)
+    faces = np.unique(
+        np.sort(tetrahedra[:, [[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]].reshape(-1, 3), axis=1), axis=0
+    )
+    number = np.arange(side**3)
+    positions = np.stack([number // side**2, number // side % side, number % side], axis=1) * 64.0
+    faces = faces.astype(np.int32)
+    assert run(simplify_group, positions, faces, len(faces) // 2)[0] == len(faces)
+    result = run(simplify_group, positions, faces, len(faces) // 4, manner=LOOSE)
+    kept = result[4][result[1]]
+    assert 0 < result[0] <= len(faces) // 4
+    assert len(np.unique(np.sort(kept, axis=1), axis=0)) > 0.5 * len(kept)
+    first = [np.roll(face, -int(np.argmin(face))).tolist() for face in kept]
+    assert len(set(map(tuple, first))) == len(kept), "equal faces are left"
+
+
+def test_cards_are_thinned_whole_and_keep_their_area():
+    generator = np.random.default_rng(6)
+    corners = generator.integers(-5000, 5000, (600, 1, 3)) + generator.integers(-100, 100, (600, 4, 3))
+    positions = corners.reshape(-1, 3).astype(float)
+    faces = (4 * np.arange(600)[:, None, None] + np.array([[0, 1, 2], [0, 2, 3]])).reshape(-1, 3).astype(np.int32)
+    locked, weights = np.zeros(len(positions), dtype=bool), np.zeros(3, dtype=np.float32)
+    result = shrink_group(
+        positions, locked, np.arange(2400, dtype=np.int32), normals_of(positions, faces), weights, faces,
+        np.zeros(1200, dtype=np.int32), 600, False,
+    )  # fmt: skip
+    assert 550 < result[0] <= 600
+    assert area_of(result[3], result[1]) == pytest.approx(area_of(positions, faces), rel=0.05)
+    assert (np.bincount(result[1].ravel() // 4) % 6 == 0).all(), "half a card is left"
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_parts_worn_down_swell_back_to_their_area(flat):
+    positions, faces = grid(24, bump=0.0) if flat else sphere()
+    if flat:
+        faces = faces[np.linalg.norm(positions[faces].mean(axis=1)[:, :2] - 768, axis=1) < 700]
+    locked, weights = np.zeros(len(positions), dtype=bool), np.zeros(3, dtype=np.float32)
+    rest = (positions, locked, np.arange(len(positions), dtype=np.int32), normals_of(positions, faces), weights, faces,
+            np.zeros(len(faces), dtype=np.int32), 3 if flat else 24)  # fmt: skip
+    worn, swollen = simplify_group(*rest, STRICT), shrink_group(*rest, True)
+    area = area_of(positions, faces)
+    assert area_of(worn[3], worn[1]) < 0.95 * area
+    assert area_of(swollen[3], swollen[1]) == pytest.approx(area, rel=0.04)
+    assert np.array_equal(worn[1], swollen[1])
+    assert np.abs(swollen[3] - worn[3]).max() < 250.0
