@@ -25,9 +25,7 @@ from engine.builder.nearest import (
 )
 from engine.builder.samples import hand_on, point_on, spread
 
-__all__ = ["measure_group", "measure_part", "vanished_parts"]
-
-RUN_FACES = 128  # below one node of the row of clusters, where there are no clusters yet
+__all__ = ["measure_group", "vanished_parts"]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -63,15 +61,6 @@ def measure_group(
     hand_on(products[1], nearest, samples, out)
     geometric = max(_percentile(distance, sample_weight, percentile), _vanished_error(products, vanished))
     return _to_source(tree, origin, products[0], surface_points, percentile, geometric), attribute
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def measure_part(origin, samples, positions, vertex_position, faces, percentile):
-    """Return the percentile of the distances of samples to faces; arguments as those of measure_group."""
-    first = np.append(np.arange(0, len(faces), RUN_FACES), len(faces))
-    distance, nearest = np.empty(len(samples[0])), np.empty(len(samples[0]), dtype=np.int64)
-    nearest_triangles(build_tree(positions, vertex_position, faces, first), samples[0] - origin, 0.0, distance, nearest)
-    return math.sqrt(_percentile(distance, samples[2], percentile))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
