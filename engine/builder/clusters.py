@@ -176,7 +176,7 @@ def _order_range(points, order, first, last):
     depth = 1
     while depth > 0:
         depth -= 1
-        a, b = stack[depth, 0], stack[depth, 1]
+        a, b = stack[depth]
         if b - a > _LOCAL_TRIANGLES:
             middle = (a + b) // 2
             _select(points, order, a, b, middle, _widest_axis(points, a, b))
@@ -219,8 +219,7 @@ def _pack_range(order, faces, face_material, first, last, max_triangles, max_ver
 @njit(nogil=True, error_model="numpy")
 def _count_vertices(faces, order, first, last, table):
     """Return how many different vertices the triangles use (open addressing)."""
-    for slot in range(_TABLE):
-        table[slot] = -1
+    _clear(table)
     count = 0
     for i in range(first, last):
         count += _add_vertices(faces, order[i], table)
