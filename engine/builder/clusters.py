@@ -176,7 +176,7 @@ def _order_range(points, order, first, last):
     depth = 1
     while depth > 0:
         depth -= 1
-        a, b = stack[depth]
+        a, b = stack[depth, 0], stack[depth, 1]
         if b - a > _LOCAL_TRIANGLES:
             middle = (a + b) // 2
             _select(points, order, a, b, middle, _widest_axis(points, a, b))
@@ -200,15 +200,13 @@ def _sort_materials(order, face_material, first, last):
 def _pack_range(order, faces, face_material, first, last, max_triangles, max_vertices, table, starts):
     """Fill one cluster after the other with the triangles as they are ordered."""
     begin, vertices = first, np.int64(0)
-    for slot in range(_TABLE):
-        table[slot] = -1
+    _clear(table)
     for i in range(first, last):
         added = _add_vertices(faces, order[i], table)
         if i > begin and (i - begin == max_triangles or vertices + added > max_vertices):
             starts[begin] = 1
             _sort_materials(order, face_material, begin, i)
-            for slot in range(_TABLE):
-                table[slot] = -1
+            _clear(table)
             begin, vertices = i, np.int64(0)
             added = _add_vertices(faces, order[i], table)
         vertices += added
@@ -224,6 +222,12 @@ def _count_vertices(faces, order, first, last, table):
     for i in range(first, last):
         count += _add_vertices(faces, order[i], table)
     return count
+
+
+@njit(nogil=True, error_model="numpy")
+def _clear(table):
+    for slot in range(_TABLE):
+        table[slot] = -1
 
 
 @njit(nogil=True, error_model="numpy")

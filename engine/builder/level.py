@@ -12,11 +12,11 @@ from engine.builder.clusters import cluster_group
 from engine.builder.error import measure_group, vanished_parts
 from engine.builder.samples import FEWEST_SURFACE_POINTS, SURFACE_POINTS, joined_samples
 from engine.builder.simplify import LOOSE, STRICT
-from engine.builder.thin import shrink_group, thin_group
+from engine.builder.thin import is_scattered, shrink_group, thin_group
 from engine.builder.threads import run_blocks, run_tasks
 from engine.builder.wedges import turn_normals
 
-CLEARLY_BETTER = 0.5  # the least of several sampled claims is below its true error; see _claim
+CLEARLY_BETTER = 0.9  # the least of several sampled errors is below its true one; see _badness
 EVEN_CLUSTERS = 4  # of a target, from which on halves are rounded without bias
 MOST_PINNED = 0.1  # of a group's positions, before loose collapses are tried, too
 _BLOCK = 16  # groups or clusters of one task
@@ -188,25 +188,25 @@ def _simplify_one(
     target = target_triangles(len(faces), cluster_triangles, reduction, least_shrink)
     carried = joined_samples(samples, first_member, last_member)
     mesh_origin = origin.astype(np.float64)
-    before = (positions, vertex_position, faces)
+    may_vanish = is_scattered(positions, faces)
     result = shrink_group(
         positions, group_locked, vertex_position, attributes, weights[0], faces, face_material, target, thin
     )
     if thin or result[0] > target or result[8] > MOST_PINNED:  # legal edges ran out, or nearly: bad ones were taken
-        best = np.inf
+        before, best = (positions, vertex_position, faces), np.inf
         if 0 < result[0] <= most:
-            best = _claim(tree, mesh_origin, carried, before, result, weights[1], limits)
+            best = _badness(tree, mesh_origin, carried, before, result, weights[1], limits)
         for manner in (STRICT, LOOSE):
             other = thin_group(
                 positions, group_locked, vertex_position, attributes, weights[0], faces, face_material, target, manner
             )
             if 0 < other[0] <= most:
-                claim = _claim(tree, mesh_origin, carried, before, other, weights[1], limits)
-                if claim < CLEARLY_BETTER * best:
-                    best, result = claim, other
+                badness = _badness(tree, mesh_origin, carried, before, other, weights[1], limits)
+                if badness < CLEARLY_BETTER * best:
+                    best, result, may_vanish = badness, other, True
     if result[0] == 0 or result[0] > most:
         return
-    vanished = vanished_parts(positions, vertex_position, faces, result[4], result[1])
+    vanished = vanished_parts(positions, vertex_position, faces[: len(faces) * may_vanish], result[4], result[1])
     count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result
     turn_normals(faces, positions, vertex_position, attributes, moved_vertex)
     order, first = cluster_group(
@@ -238,18 +238,19 @@ def _simplify_one(
 
 
 @njit(nogil=True, error_model="numpy")
-def _claim(tree, origin, carried, before, result, weights, limits):
+def _badness(tree, origin, samples, before, result, weights, limits):
     """Return how bad the result of a simplification is, to compare two with different numbers of triangles.
 
     The error of a surface is as one over their number, so it is the product of two errors times its square.
+    before: positions, vertex_position, faces.
     """
     count, faces, face_material, positions, vertex_position, attributes, _, _, _ = result
     vanished = vanished_parts(before[0], before[1], before[2], vertex_position, faces)
     order, first = cluster_group(positions, vertex_position, faces[:count], face_material, limits[0], limits[1])
     clusters = len(first) - 1
     geometric, attribute = measure_group(
-        tree, origin, carried, vanished, positions, vertex_position, attributes, faces[order], first, weights,
-        limits[4], FEWEST_SURFACE_POINTS,
+        tree, origin, samples, vanished, positions, vertex_position, attributes, faces[order], first, weights,
+        limits[4], max(limits[5] * clusters, FEWEST_SURFACE_POINTS),
         (
             np.empty((clusters, 1, 3)), np.empty((clusters, 1, attributes.shape[1]), np.float32),
             np.empty((clusters, 1), np.float32), np.empty(clusters, np.int32),

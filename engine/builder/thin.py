@@ -32,7 +32,7 @@ def shrink_group(
 
     last: a group that may be the whole mesh; parts that lost area are then restored, as they are among many parts.
     """
-    scattered = len(positions) > SCATTERED * len(faces)
+    scattered = is_scattered(positions, faces)
     if scattered and _mostly_small(positions, locked, vertex_position, faces):
         return thin_group(
             positions, locked, vertex_position, attributes, attribute_weights, faces, face_material, target_triangles,
@@ -83,6 +83,12 @@ def thin_group(
     _mark_moved(positions, place, place_of, moved_position, moved_vertex)
     kept, material = faces_out[keep], material_out[keep]
     return len(kept), kept, material, place, place_of, attributes_out, moved_position, moved_vertex, pinned
+
+
+@njit(nogil=True, error_model="numpy")
+def is_scattered(positions, faces):
+    """Return whether a group may consist of many parts; strict collapses of one that does not lose no part."""
+    return len(positions) > SCATTERED * len(faces)
 
 
 @njit(nogil=True, error_model="numpy")
