@@ -73,9 +73,16 @@ def first_twins(data: Tables) -> np.ndarray:
     groups = data.groups
     names = "mesh", "center", "radius", "geometric_error", "attribute_error"
     keys = np.column_stack([groups["place"] >> np.uint32(24), *(groups[name] for name in names)])
-    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    twins = first[inverse.ravel()]
-    return np.where(groups["geometric_error"] >= ROOT_ERROR, np.arange(len(groups)), twins)
+    inverse = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+    own = np.arange(len(groups))
+    makers = np.unique(data.cluster_made_by[data.cluster_made_by >= 0])[::-1]
+    first = np.full(len(groups), -1)
+    first[inverse[makers]] = makers
+    twins = np.where(first[inverse] >= 0, first[inverse], own)
+    # What clusters are made from is no second twin: other groups may have the record, too, where members of theirs
+    # were made by the same groups.
+    twins[makers] = makers
+    return np.where(groups["geometric_error"] >= ROOT_ERROR, own, twins)
 
 
 def check_members(data: Tables) -> list[str]:

@@ -16,7 +16,7 @@ from engine.builder.thin import shrink_group, thin_group
 from engine.builder.threads import run_blocks, run_tasks
 from engine.builder.wedges import turn_normals
 
-CLEARLY_BETTER = 0.5  # the least of several sampled claims is below its true error; see _claim
+CLEARLY_BETTER = 0.9  # the least of several sampled claims is below its true error; see _claim
 EVEN_CLUSTERS = 4  # of a target, from which on halves are rounded without bias
 MOST_PINNED = 0.1  # of a group's positions, before loose collapses are tried, too
 _BLOCK = 16  # groups or clusters of one task

@@ -126,7 +126,7 @@ def _dependencies(page_of_group: np.ndarray, edges: np.ndarray, groups: Groups, 
     pairs = [page_of_group[edges]]
     twin = np.flatnonzero(groups.twins[order] > 1)
     first_place = {}
-    for place in twin:
+    for place in twin[np.argsort(order[twin])]:  # products name the first stored one, wherever it went
         first_place.setdefault(groups.source[order[place]], place)
     for place in twin:
         first = first_place[groups.source[order[place]]]
