@@ -8,6 +8,7 @@ import pytest
 from engine.asset import open_asset
 from engine.builder import build
 from engine.builder.meshfile import SUFFIXES
+from engine.settings import BuildSettings
 from engine.verify import verify_asset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,3 +48,9 @@ def test_model(path, tmp_path):
         assert report["root_clusters"] == 1
     if path.name not in LONG_TO_VERIFY:
         assert verify_asset(asset) == []
+
+
+@pytest.mark.slow
+def test_groups_that_small_pages_split_name_all_pages_of_their_products(tmp_path):
+    build([MESHES / "awkward" / "beetle_alt_open.obj"], tmp_path / "model.mlith", BuildSettings(page_bytes=16384))
+    assert verify_asset(open_asset(tmp_path / "model.mlith")) == []
