@@ -39,7 +39,7 @@ def test_shared_edges_are_drawn_exactly_once(tmp_path, renderer, columns, rows, 
     # Shifted to the right and up by half a pixel, edges and corners meet pixel centres exactly; the first column
     # and the last row then lie on a left and a bottom edge, or outside.
     for shift in ([0.0, 0.0, 0.0], [half_pixel, half_pixel if size[1] > 1 else 0.0, 0.0]):
-        scene = triangle_scene(tmp_path, positions + shift, faces, step=2.0**-16)
+        scene = triangle_scene(tmp_path, positions + shift, faces, step=2.0**-14)  # coordinates below 2^23
         counts = overdraw_counts(renderer, scene, orthographic(), size)
         if shift[0]:
             counts = counts[: size[1] - 1 if size[1] > 1 else 1, 1:]
