@@ -221,7 +221,7 @@ def _build_batch(
     weights: np.ndarray, settings: BuildSettings,
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:  # fmt: skip
     """Simplify some groups; return the clusters that go on, in the order of their groups, and their samples."""
-    run = slice(first_member[0], first_member[-1])
+    run, level_clusters = slice(first_member[0], first_member[-1]), len(members) // 2
     members, samples = members[run], tuple(array[run] for array in build.samples)
     first = first_member - first_member[0]
     ranges = build.faces[members]
@@ -230,7 +230,7 @@ def _build_batch(
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
         settings.error_percentile, SURFACE_POINTS,
     )  # fmt: skip
-    room = samples_above(samples[0].shape[1])
+    room = samples_above(samples[0].shape[1], level_clusters)
     build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)
     simplify_groups(tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, out)
     counts, errors = out[0], out[9] * [settings.error_margin, 1.0]

@@ -1,8 +1,8 @@
 """Points of the source that every cluster carries, so that its error can be measured: chosen, joined and handed on.
 
 They are area-stratified, and each stands for a share of the source's area, so that a percentile over them is one over
-that area whichever of them were handed on. Large clusters have more of them than small ones. All are handed on as long
-as no cluster has more than MOST_SAMPLES, so that the few clusters of the top still have enough.
+that area whichever of them were handed on. Large clusters have more of them than small ones. A level has
+fewer than the one below it, but never so few that the clusters of the top would not have enough.
 """
 
 import math
@@ -15,14 +15,14 @@ from engine.builder.threads import run_blocks
 MOST_SAMPLES = 256  # of a cluster
 SURFACE_POINTS = 16  # of each product cluster, compared with the source, but
 FEWEST_SURFACE_POINTS = 128  # of a group
-FEWEST_SAMPLES = 1024  # of a mesh, but for the smallest
+FEWEST_SAMPLES = 1024  # of a mesh, but for the smallest; levels above the source have twice as many
 LARGEST = 4  # times the samples of a cluster of mean area
 BLOCK_CLUSTERS = 256  # of one parallel task
 
 
-def samples_above(carried: int) -> int:
-    """Return how many samples a cluster may carry that is made of clusters that may carry `carried`."""
-    return max(min(2 * carried, MOST_SAMPLES), carried)
+def samples_above(carried: int, clusters: int) -> int:
+    """Return how many samples a cluster may carry where about `clusters` are made of those that may carry `carried`."""
+    return max(carried, min(2 * carried, -(-2 * FEWEST_SAMPLES // max(clusters, 1))))
 
 
 def make_samples(tree: tuple, attributes: np.ndarray, faces: np.ndarray, samples: int) -> tuple[np.ndarray, ...]:

@@ -197,7 +197,10 @@ def test_large_clusters_have_more_samples():
 
 
 def test_few_clusters_carry_many_samples():
-    assert [samples_above(carried) for carried in (32, 128, 200, 256, 1200)] == [64, 256, 256, 256, 1200]
+    carried = [samples_above(32, clusters) for clusters in (10000, 65, 64, 40, 1)]
+    assert carried == [32, 32, 32, 52, 64], "the same while a level has 2048 together, then twice as many at most"
+    assert samples_above(300, 1) == 600
+    assert samples_above(3000, 1) == 3000, "never fewer"
     positions, faces, first = bumpy(16, 0.0)
     for clusters, expected in ((first, 128), (np.array([0, len(faces)]), 128)):
         tree = build_source_tree(positions.astype(np.int32), np.arange(len(positions), dtype=np.int32), faces, clusters)
