@@ -24,6 +24,7 @@ def compile_kernels() -> None:
     if kernel_cache.is_kept(level._simplify_one):
         return
     with _second_process():
+        level.compile_measures()
         build_tetrahedron()
         store_nothing()
 

@@ -151,6 +151,27 @@ def compile_simplification() -> None:
     _simplify_one.compile(tuple(numba.typeof(argument) for argument in arguments))
 
 
+def compile_measures() -> None:
+    """Compile how products are clustered and measured: what `compile_simplification` then finds kept.
+
+    So that the two can run in two processes, this one must be done while the other is at the collapses.
+    """
+    points, attributes, faces = np.empty((0, 3)), np.empty((0, 3), np.float32), np.empty((0, 3), np.int32)
+    numbers, weights = np.empty(0, np.int32), np.empty(0, np.float32)
+    boxes = np.empty((0, 6), np.float32)
+    out = (points[None], attributes[None], np.empty((0, 1), np.float32), numbers)
+    measured = (
+        (boxes, np.empty(0, np.int64), boxes, 0), np.empty(3), (points, attributes, weights), (points, np.empty(0)),
+        points, numbers, attributes, faces, numbers, weights, 99.5, 1, out,
+    )  # fmt: skip
+    for kernel, arguments in (
+        (measure_group, measured),
+        (cluster_group, (points, numbers, faces, numbers, 128, 255)),
+        (vanished_parts, (points, numbers, faces, numbers, faces)),
+    ):
+        kernel.compile(tuple(numba.typeof(argument) for argument in arguments))
+
+
 def group_outputs(groups: int, rows: np.ndarray, samples: int, columns: int, again: tuple | None) -> tuple:
     """Return room for the results of `simplify_groups`; vertices and positions are numbered within their group.
 

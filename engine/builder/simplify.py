@@ -49,7 +49,7 @@ from engine.builder.topology import (
 )
 from engine.builder.wedges import all_pairs, blend_attributes
 
-STRICT, LOOSE = 0, 1  # what simplify_group may do
+STRICT, LOOSE = np.int64(0), np.int64(1)  # what simplify_group may do; plain numbers would be types of their own
 LEAST_BUCKET = (1023 - 24) << 4  # sixteen buckets for each power of two, of costs from 2^-24
 BUCKETS = 114 << 4
 HOLE_COST = 0.5  # of the cost of an edge that closes a hole: its border pins the triangles around it
