@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
-from engine.builder.kernels import bare_njit
+from engine.builder.kernels import bare_njit, find_root
 from engine.builder.nearest import (
     SPLIT_DEPTH,
     STACK_NODES,
@@ -75,20 +75,20 @@ def vanished_parts(positions, vertex_position, faces, kept_vertex_position, kept
     """
     part = np.arange(len(positions))
     for face in range(len(faces)):
-        first = _root(part, vertex_position[faces[face, 0]])
+        first = find_root(part, vertex_position[faces[face, 0]])
         for side in range(1, 3):
-            other = _root(part, vertex_position[faces[face, side]])
+            other = find_root(part, vertex_position[faces[face, side]])
             first, other = min(first, other), max(first, other)
             part[other] = first
     is_kept, is_used = np.zeros(len(positions), dtype=np.bool_), np.zeros(len(positions), dtype=np.bool_)
     for face in range(len(kept_faces)):
         for side in range(3):
-            is_kept[_root(part, kept_vertex_position[kept_faces[face, side]])] = True
+            is_kept[find_root(part, kept_vertex_position[kept_faces[face, side]])] = True
     count = 0
     for face in range(len(faces)):
         for side in range(3):
             position = vertex_position[faces[face, side]]
-            if not is_kept[_root(part, position)] and not is_used[position]:
+            if not is_kept[find_root(part, position)] and not is_used[position]:
                 is_used[position] = True
                 count += 1
     points, size = np.empty((count, 3)), np.empty(count)
@@ -97,28 +97,20 @@ def vanished_parts(positions, vertex_position, faces, kept_vertex_position, kept
     low, high = np.full((len(positions), 3), np.inf), np.full((len(positions), 3), -np.inf)
     for position in range(len(positions)):
         if is_used[position]:
-            root = _root(part, position)
+            root = find_root(part, position)
             for axis in range(3):
                 low[root, axis] = min(low[root, axis], positions[position, axis])
                 high[root, axis] = max(high[root, axis], positions[position, axis])
     row = 0
     for position in range(len(positions)):
         if is_used[position]:
-            root, squared = _root(part, position), 0.0
+            root, squared = find_root(part, position), 0.0
             for axis in range(3):
                 points[row, axis] = positions[position, axis]
                 squared += (high[root, axis] - low[root, axis]) ** 2
             size[row] = math.sqrt(squared)
             row += 1
     return points, size
-
-
-@njit(nogil=True, error_model="numpy")
-def _root(part, i):
-    while part[i] != i:
-        part[i] = part[part[i]]
-        i = part[i]
-    return i
 
 
 @njit(nogil=True, error_model="numpy")

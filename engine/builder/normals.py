@@ -7,6 +7,7 @@ position form clusters, joined across shared edges that bend by less than the cr
 import numpy as np
 from numba import njit
 
+from engine.builder.kernels import find_root
 from engine.builder.source import sort_pairs
 from engine.builder.threads import run_blocks
 
@@ -120,7 +121,7 @@ def _split_fan(faces, fan, cluster, normals, keep, cosine):
     number = np.full(len(fan), -1, np.int32)
     for index in range(len(fan)):
         if keep[fan[index] // 3]:
-            root = _root(parent, index)
+            root = find_root(parent, index)
             if number[root] < 0:
                 number[root] = found
                 found += 1
@@ -165,8 +166,8 @@ def _join_if_smooth(fan, normals, keep, cosine, parent, one, other):
     flat_second = normals[second, 0] == 0.0 and normals[second, 1] == 0.0 and normals[second, 2] == 0.0
     if flat_first or flat_second:
         loose = one if flat_first else other
-        if _root(parent, loose) == loose and not (flat_first and flat_second):
-            parent[loose] = _root(parent, other if flat_first else one)
+        if find_root(parent, loose) == loose and not (flat_first and flat_second):
+            parent[loose] = find_root(parent, other if flat_first else one)
         return
     dot = (
         normals[first, 0] * normals[second, 0]
@@ -174,16 +175,8 @@ def _join_if_smooth(fan, normals, keep, cosine, parent, one, other):
         + normals[first, 2] * normals[second, 2]
     )
     if dot >= cosine:
-        one, other = _root(parent, one), _root(parent, other)
+        one, other = find_root(parent, one), find_root(parent, other)
         parent[max(one, other)] = min(one, other)
-
-
-@njit(nogil=True, error_model="numpy")
-def _root(parent, index):
-    while parent[index] != index:
-        parent[index] = parent[parent[index]]
-        index = parent[index]
-    return index
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numba import njit
 
+from engine.builder.kernels import find_root
 from engine.builder.simplify import STRICT, simplify_group
 
 LEAF_FACES = 4  # a disjoint part of at most this many faces is thinned where most are such
@@ -135,13 +136,13 @@ def _restore_areas(positions, locked, vertex_position, faces, result):
     center = np.zeros((len(positions), 3))
     held, used = np.zeros(len(positions), dtype=np.bool_), np.zeros(len(positions), dtype=np.bool_)
     for i in range(len(positions)):
-        held[_root(parent, i)] |= locked[i]
+        held[find_root(parent, i)] |= locked[i]
     for face in range(len(faces)):
         a, b, c = vertex_position[faces[face, 0]], vertex_position[faces[face, 1]], vertex_position[faces[face, 2]]
-        before[_root(parent, a)] += _face_area(positions, a, b, c)
+        before[find_root(parent, a)] += _face_area(positions, a, b, c)
     for face in range(len(faces_after)):
         a, b, c = place_of[faces_after[face, 0]], place_of[faces_after[face, 1]], place_of[faces_after[face, 2]]
-        root = _root(parent, a)
+        root = find_root(parent, a)
         after[root] += _face_area(place, a, b, c)
         for position in (a, b, c):
             if not used[position]:
@@ -152,7 +153,7 @@ def _restore_areas(positions, locked, vertex_position, faces, result):
     normal = _vertex_normals(place, place_of, faces_after)
     radius, slope = np.zeros(len(positions)), np.zeros(len(positions))
     for i in range(len(positions)):
-        root = _root(parent, i)
+        root = find_root(parent, i)
         if used[i]:
             squared = 0.0
             for axis in range(3):
@@ -161,10 +162,10 @@ def _restore_areas(positions, locked, vertex_position, faces, result):
     offset = place + normal
     for face in range(len(faces_after)):
         a, b, c = place_of[faces_after[face, 0]], place_of[faces_after[face, 1]], place_of[faces_after[face, 2]]
-        slope[_root(parent, a)] += _face_area(offset, a, b, c) - _face_area(place, a, b, c)
+        slope[find_root(parent, a)] += _face_area(offset, a, b, c) - _face_area(place, a, b, c)
     changed = False
     for i in range(len(positions)):
-        root = _root(parent, i)
+        root = find_root(parent, i)
         if not used[i] or held[root] or not 0.0 < after[root] < LEAST_AREA * before[root]:
             continue
         changed = True
@@ -202,9 +203,9 @@ def _vertex_normals(place, place_of, faces):
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def _join(parent, vertex_position, face):
     """Join the sets of the positions of a face (3,)."""
-    first = _root(parent, vertex_position[face[0]])
+    first = find_root(parent, vertex_position[face[0]])
     for side in range(1, 3):
-        other = _root(parent, vertex_position[face[side]])
+        other = find_root(parent, vertex_position[face[side]])
         low, high = min(first, other), max(first, other)
         parent[high] = low
         first = low
@@ -226,7 +227,7 @@ def _parts(positions, locked, vertex_position, faces):
         a, b, c = vertex_position[faces[face, 0]], vertex_position[faces[face, 1]], vertex_position[faces[face, 2]]
         if a == b or b == c or c == a:
             continue
-        root = _root(parent, a)
+        root = find_root(parent, a)
         if number[root] < 0:
             number[root] = count
             count += 1
@@ -236,14 +237,6 @@ def _parts(positions, locked, vertex_position, faces):
         part_area[here] += _face_area(positions, a, b, c)
         part_locked[here] |= locked[a] or locked[b] or locked[c]
     return part, part_faces[:count], part_area[:count], part_locked[:count]
-
-
-@njit(nogil=True, error_model="numpy")
-def _root(parent, i):
-    while parent[i] != i:
-        parent[i] = parent[parent[i]]
-        i = parent[i]
-    return i
 
 
 @njit(nogil=True, error_model="numpy")
