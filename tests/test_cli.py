@@ -333,6 +333,16 @@ def test_ctrl_c_while_drawing(seconds, sample_asset, device):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nmicrolith: interrupted\n")
 
 
+def test_ctrl_c_at_the_very_end_changes_nothing():
+    program = (
+        "import os, signal; from engine.commands import interruption; interruption.install()\n"
+        "class Last:\n  def __del__(self, kill=os.kill, own=os.getpid()): kill(own, 2); kill(own, 15)\n"
+        "import engine; engine.last = Last()"
+    )  # modules are emptied when the handlers are gone
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_ctrl_c_ends_code_that_swallows_it():
     program = (
         "import time, sys; from engine.commands import interruption; interruption.install(); print(1, flush=True)\n"

@@ -4,6 +4,7 @@ While a command runs, the first signal raises KeyboardInterrupt, so that tempora
 delays that, and a callback from C swallows it; a thread that hears of the signal through a pipe then ends the process.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -37,6 +38,13 @@ def install() -> None:
     sys.unraisablehook = hook
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+    atexit.register(_ignore)
+
+
+def _ignore() -> None:
+    """Ignore SIGNALS: all is done, and while the interpreter shuts down a signal would end it as failed."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
