@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 from numba.core import event
 
@@ -31,7 +30,6 @@ __all__ = ["build"]
 
 LOGGER = logging.getLogger("engine")
 Progress = Callable[[str, int, int], None]
-_SERIAL_FACES = 8192  # smaller meshes are built by one thread: to start the others would take longer
 
 
 def build(
@@ -49,8 +47,8 @@ def build(
     """
     paths, settings = [Path(path) for path in inputs], settings or BuildSettings()
     progress = progress or (lambda *_: None)
-    with _threads(threads) as count, AssetWriter(output, settings.compression_level, count) as writer:
-        building = _Building(writer, settings, count, progress)
+    with limited_threads(threads) as count, AssetWriter(output, settings.compression_level, count) as writer:
+        building = _Building(writer, settings, progress)
         with _first_compilation_logged():
             with building.timed("read"):
                 progress("read", 0, len(paths))
@@ -76,7 +74,6 @@ class _Building:
 
     writer: AssetWriter
     settings: BuildSettings
-    threads: int
     progress: Progress
     rows: list[dict] = field(default_factory=list)  # one for each mesh that was stored
     numbers: list[int] = field(default_factory=list)  # its number in the source
@@ -122,7 +119,6 @@ def _build_meshes(building: _Building, scene: SourceScene, kept: KeptMeshes | No
         if taken and not is_told:
             LOGGER.info("continuing: %d of %d meshes are done", taken, building.mesh_count)
         is_told = True
-        numba.set_num_threads(1 if len(source.faces) < _SERIAL_FACES else building.threads)
         try:
             with building.timed("weld"):
                 welded = weld(source, building.step, origin, building.settings, two_sided)
@@ -264,19 +260,6 @@ def _report(building: _Building, scene: SourceScene, size: int) -> dict[str, Any
         "settings": dataclasses.asdict(building.settings),
         "versions": versions(),
     }
-
-
-@contextmanager
-def _threads(threads: int | None) -> Generator[int]:
-    """Let the kernels use so many threads inside the block; yields their number."""
-    with limited_threads(threads) as count:
-        before = numba.get_num_threads()
-        count = min(count, before)
-        numba.set_num_threads(count)
-        try:
-            yield count
-        finally:
-            numba.set_num_threads(before)
 
 
 class _FirstCompilation(event.Listener):
