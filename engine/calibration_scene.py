@@ -60,7 +60,9 @@ def calibration_scene(instances: int) -> tuple[Scene, Camera, FrameSettings]:
     transforms = np.zeros((instances, 3, 4))
     transforms[:, 0, 0], transforms[:, 1, 1], transforms[:, 2, 2] = scale, scale * _THINNESS, scale
     transforms[:, 0, 3] = -_LENGTH * (cluster + 0.5)
-    transforms[:, 1, 3] = generator.uniform(-0.4, 0.4, instances) * _VIEW
+    # Thin as it is, each lies on the centres of a row of pixels: what covers none is culled.
+    row = generator.integers(0, SIZE[1], instances)
+    transforms[:, 1, 3] = ((row + 0.5) / SIZE[1] - 0.5) * _VIEW - 0.5 * _LENGTH * scale * _THINNESS
     transforms[:, 2, 3] = -np.arange(instances) / instances
     scene.add_instances(0, transforms)
     camera = Camera(eye=(0.0, 0.0, 1.0), target=(0.0, 0.0, 0.0), orthographic_height=_VIEW)

@@ -16,7 +16,7 @@ _CONSTANT = re.compile(r"const\s+(\w+)\s*:\s*(u32|i32|f32)\s*=\s*([^;]+);")
 _STRUCT = re.compile(r"struct\s+(\w+)\s*\{(.*?)\}", re.DOTALL)
 _FIELD = re.compile(r"(\w+)\s*:\s*(\w+(?:<(?:[^<>]|<[^<>]*>)*>)?)")
 _VECTOR = re.compile(r"vec([234])([uif])")
-_ARRAY = re.compile(r"array<\s*(\w+)\s*,\s*(\d+)\s*>")
+_ARRAY = re.compile(r"array<\s*(\w+|atomic<\w+>)\s*,\s*(\d+)\s*>")
 _KINDS = {"u": "<u4", "i": "<i4", "f": "<f4"}
 
 
@@ -92,4 +92,5 @@ CANDIDATE_GROUP = STRUCTS["CandidateGroup"]
 VISIBLE_CLUSTER = STRUCTS["VisibleCluster"]
 PASS_STATE = STRUCTS["PassState"]
 MATERIAL = STRUCTS["Material"]
+MESH_ROOT = STRUCTS["MeshRoot"]
 NONE = CONSTANTS["NONE"]

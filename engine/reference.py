@@ -1,7 +1,8 @@
 """The culling decisions of the GPU over plain arrays in float64: the oracle of tests, `info --verify` and picking.
 
 A cluster is drawn where the error of its group is too large to accept while the error of the group that made it is
-small enough, and its box meets the frustum. Projected errors follow Karis, Stubbe and Wihlidal, "Nanite: a deep dive"
+small enough, and its box meets the frustum and covers a pixel centre. Projected errors follow Karis, Stubbe and
+Wihlidal, "Nanite: a deep dive"
 (2021): pixels = error * scale * lod_scale / max(near, distance to the sphere). Boxes against planes: Greene, "Detecting
 intersection of a rectangular solid and a convex polyhedron" (Graphics Gems IV, 1994), conservative.
 
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine import layout
+from engine.screen_boxes import are_hidden, screen_boxes
 
 NONE = layout.NONE
 ORTHOGRAPHIC = layout.CONSTANTS["VIEW_ORTHOGRAPHIC"]
@@ -43,36 +45,61 @@ class Tables:
 
 @dataclass
 class Counts:
-    """How many were tested, kept, and culled; the first reason counts: outside the frustum, too fine, too coarse."""
+    """How many were tested, kept, and culled: by level of detail, else frustum, else size, else occlusion."""
 
     instances_tested: int = 0
     instances_kept: int = 0
+    instances_frustum: int = 0
+    instances_size: int = 0
+    instances_occlusion: int = 0
     nodes_tested: int = 0
     nodes_kept: int = 0
-    nodes_outside: int = 0
-    nodes_too_fine: int = 0
-    nodes_too_coarse: int = 0
+    nodes_detail: int = 0
+    nodes_frustum: int = 0
+    nodes_size: int = 0
+    nodes_occlusion: int = 0
     groups: int = 0
     clusters_tested: int = 0
     clusters_kept: int = 0
-    clusters_outside: int = 0
-    clusters_too_fine: int = 0
-    clusters_too_coarse: int = 0
+    clusters_detail: int = 0
+    clusters_frustum: int = 0
+    clusters_size: int = 0
+    clusters_occlusion: int = 0
     triangles_kept: int = 0
 
-    def add(self, stage: str, inside: np.ndarray, fine: np.ndarray, coarse: np.ndarray) -> np.ndarray:
-        """Count one batch of `stage` ("nodes" or "clusters") and return which are kept."""
-        too_fine = inside & fine
-        too_coarse = inside & ~fine & coarse
-        kept = inside & ~fine & ~coarse
-        numbers = {"tested": inside.size, "outside": inside.size - inside.sum(), "kept": kept.sum()}
-        for name, number in {**numbers, "too_fine": too_fine.sum(), "too_coarse": too_coarse.sum()}.items():
-            setattr(self, f"{stage}_{name}", getattr(self, f"{stage}_{name}") + int(number))
+    def add(self, stage: str, reasons: dict[str, np.ndarray]) -> np.ndarray:
+        """Count one batch of `stage` by the first of `reasons` (bool (k,) each) that holds; return which are kept."""
+        kept = np.ones(len(next(iter(reasons.values()))), bool)
+        self._increase(f"{stage}_tested", kept)
+        for name, culled in reasons.items():
+            self._increase(f"{stage}_{name}", kept & culled)
+            kept &= ~culled
+        self._increase(f"{stage}_kept", kept)
         return kept
+
+    def _increase(self, name: str, mask: np.ndarray) -> None:
+        setattr(self, name, getattr(self, name) + int(np.count_nonzero(mask)))
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """What hides things in one frame: the depth pyramids of its two passes, and what they were seen with.
+
+    `main`, `post`: levels of engine.screen_boxes.pyramid_of; `main` None where there is no last frame.
+    `previous_view` layout.VIEW and `previous_instances` layout.INSTANCE (slots,) are those of the last frame.
+    `tree_nodes` layout.NODE and `tree_order` are the instance tree that the walk begins with.
+    """
+
+    main: list[np.ndarray] | None
+    post: list[np.ndarray]
+    previous_view: np.ndarray
+    previous_instances: np.ndarray
+    tree_nodes: np.ndarray
+    tree_order: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -171,17 +198,17 @@ def in_frustum(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarray, 
     return (plane_values(box_min, box_max, instances, view) >= 0.0).all(axis=1)
 
 
-def node_tests(nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for node records (k,) under instances (k,): in the frustum, too fine, too coarse; bool (k,) each.
+def node_detail(nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Return which node records (k,) under instances (k,) hold nothing of the wanted level of detail, bool (k,).
 
-    Too fine: every error below is accepted, so something coarser is drawn. Too coarse: not even the smallest error by
-    which clusters below were made is accepted, at the greatest distance, so something finer is drawn.
+    Either every error below is accepted, so something coarser is drawn; or not even the smallest error by which
+    clusters below were made is accepted, at the greatest distance, so something finer is drawn.
     """
     tau = float(view["error_pixels"])
     sphere = nodes["center"], nodes["radius"]
     error = projected_error_pixels(*sphere, combined_error(nodes, view), instances, view)
     made_by = projected_error_pixels(*sphere, combined_error(nodes, view, "made_by_"), instances, view, farthest=True)
-    return in_frustum(nodes["box_min"], nodes["box_max"], instances, view), error <= tau, made_by > tau
+    return (error <= tau) | (made_by > tau)
 
 
 def group_error_pixels(groups: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
@@ -197,64 +224,137 @@ def cluster_boxes(data: Tables, clusters: np.ndarray) -> tuple[np.ndarray, np.nd
     return origin * step, (origin + records["extent"]) * step
 
 
-def cluster_tests(
-    data: Tables, instances: np.ndarray, clusters: np.ndarray, view: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for pairs of slots and scene-wide clusters (k,): in the frustum, too fine, too coarse; bool (k,) each."""
+def cluster_detail(data: Tables, instances: np.ndarray, clusters: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Return which pairs of slots and scene-wide clusters (k,) are too fine or too coarse to be drawn, bool (k,)."""
     tau = float(view["error_pixels"])
     records = data.instances[instances]
     fine = group_error_pixels(data.groups[data.cluster_group[clusters]], records, view) <= tau
     made_by = data.cluster_made_by[clusters]
     coarse = (made_by >= 0) & (group_error_pixels(data.groups[np.maximum(made_by, 0)], records, view) > tau)
-    return in_frustum(*cluster_boxes(data, clusters), records, view), fine, coarse
+    return fine | coarse
 
 
-def visible_set(data: Tables, view: np.ndarray) -> VisibleSet:
-    """Return what is drawn, found through the hierarchy from the root node of each instance's mesh downwards.
+def visible_set(data: Tables, view: np.ndarray, occlusion: Occlusion | None = None, lean: float = 0.0) -> VisibleSet:
+    """Return what is drawn, found through the hierarchy from each instance's root node downwards.
 
-    The root node itself is tested, too; a leaf that is kept is a candidate group, all members of which are tested.
-    Memory is bounded by the number of instances and drawn clusters.
+    A leaf that is kept is a candidate group, all members of which are tested. With `occlusion`: what both passes draw.
+    `lean` 1 keeps also what hangs on the rounding of sizes and depths, -1 only what does not. Memory is bounded by the
+    number of instances and drawn clusters.
     """
-    counts = Counts()
-    live = np.flatnonzero(data.instances["mesh"] != NONE)
-    pending: list[tuple[np.ndarray, np.ndarray]] = []
-    for slots in _chunks(live):
-        mesh = data.meshes[data.instances["mesh"][slots]]
-        kept = in_frustum(mesh["box_min"], mesh["box_max"], data.instances[slots], view)
-        counts.instances_kept += int(kept.sum())
-        pending.append((slots[kept], mesh["root_node"][kept].astype(np.int64)))
-    counts.instances_tested = len(live)
-    found = []
+    walk = _Walk(data, view, occlusion, lean)
+    slots, in_post = walk.instance_slots()
+    pending: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for part in _chunks(np.arange(len(slots))):
+        pending += walk.enter_instances(slots[part], in_post[part])
     while pending:
-        slots, nodes = pending.pop()
+        slots, nodes, in_post = pending.pop()
         if len(slots) > CHUNK:
-            pending.append((slots[CHUNK:], nodes[CHUNK:]))
-            slots, nodes = slots[:CHUNK], nodes[:CHUNK]
-        records = data.nodes[nodes]
-        kept = counts.add("nodes", *node_tests(records, data.instances[slots], view))
-        slots, records = slots[kept], records[kept]
+            pending.append((slots[CHUNK:], nodes[CHUNK:], in_post[CHUNK:]))
+            slots, nodes, in_post = slots[:CHUNK], nodes[:CHUNK], in_post[:CHUNK]
+        pending += walk.visit_nodes(slots, nodes, in_post)
+    return VisibleSet(_sorted_pairs(walk.found), walk.counts)
+
+
+class _Walk:
+    """The tests of one view; each thing carries whether it, or what holds it, was left to the post pass (`in_post`)."""
+
+    def __init__(self, data: Tables, view: np.ndarray, occlusion: Occlusion | None, lean: float):
+        self._data, self._view, self._occlusion, self._lean = data, view, occlusion, lean
+        self.counts = Counts()
+        self.found: list[np.ndarray] = []
+
+    def instance_slots(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slots (k,) that the instance tree leads to, and which are left to the post pass."""
+        if self._occlusion is None:
+            live = np.flatnonzero(self._data.instances["mesh"] != NONE)
+            return live, np.zeros(len(live), bool)
+        tree, last = self._occlusion.tree_nodes, layout.CONSTANTS["INSTANCE_CHILDREN"]
+        nodes, in_post = np.zeros(1, np.int64), np.zeros(1, bool)
+        while True:
+            records = tree[nodes]
+            counts = records["child_count"].astype(np.int64) & (last - 1)
+            children, in_post = _runs(records["child"], counts), np.repeat(in_post, counts)
+            if records["child_count"][0] & last:
+                return self._occlusion.tree_order[children].astype(np.int64), in_post
+            boxes = tree["box_min"][children], tree["box_max"][children]
+            reasons, in_post = self._box_reasons(boxes, np.full(len(children), -1), in_post)
+            kept = ~np.logical_or.reduce(list(reasons.values()))
+            nodes, in_post = children[kept], in_post[kept]
+            if not len(nodes):
+                return nodes, in_post
+
+    def enter_instances(self, slots: np.ndarray, in_post: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        mesh = self._data.meshes[self._data.instances["mesh"][slots]]
+        reasons, in_post = self._box_reasons((mesh["box_min"], mesh["box_max"]), slots, in_post)
+        kept = self.counts.add("instances", reasons)
+        return self._enter(slots[kept], mesh["root_node"][kept].astype(np.int64), in_post[kept])
+
+    def visit_nodes(self, slots: np.ndarray, nodes: np.ndarray, in_post: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        records = self._data.nodes[nodes]
+        detail = node_detail(records, self._data.instances[slots], self._view)
+        reasons, in_post = self._box_reasons((records["box_min"], records["box_max"]), slots, in_post)
+        kept = self.counts.add("nodes", {"detail": detail, **reasons})
+        return self._enter(slots[kept], nodes[kept], in_post[kept])
+
+    def _enter(self, slots: np.ndarray, nodes: np.ndarray, in_post: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        """Test the members of leaves; return the children of the other nodes."""
+        records = self._data.nodes[nodes]
         leaf = records["child_count"] == layout.CONSTANTS["NODE_LEAF"]
-        inner = records[~leaf]
-        if len(inner):
-            children = _runs(inner["child"], inner["child_count"].astype(np.int64))
-            pending.append((np.repeat(slots[~leaf], inner["child_count"]), children))
-        found.append(_visible_members(data, slots[leaf], records["child"][leaf], view, counts))
-    return VisibleSet(_sorted_pairs(found), counts)
+        self._visit_members(slots[leaf], records["child"][leaf], in_post[leaf])
+        count = records["child_count"][~leaf].astype(np.int64)
+        if not len(count):
+            return []
+        return [
+            (np.repeat(slots[~leaf], count), _runs(records["child"][~leaf], count), np.repeat(in_post[~leaf], count))
+        ]
 
+    def _visit_members(self, slots: np.ndarray, groups: np.ndarray, in_post: np.ndarray) -> None:
+        data = self._data
+        self.counts.groups += len(groups)
+        count = member_count(data.groups[groups])
+        clusters = _runs(data.groups["first_cluster"][groups], count)
+        slots, in_post = np.repeat(slots, count), np.repeat(in_post, count)
+        if not len(clusters):
+            return
+        detail = cluster_detail(data, slots, clusters, self._view)
+        reasons, _ = self._box_reasons(cluster_boxes(data, clusters), slots, in_post)
+        kept = self.counts.add("clusters", {"detail": detail, **reasons})
+        triangles = (data.clusters["counts"][clusters[kept]] >> np.uint32(8)) & np.uint32(0xFF)
+        self.counts.triangles_kept += int(triangles.sum(dtype=np.int64))
+        self.found.append(np.stack([slots[kept], clusters[kept]], axis=1))
 
-def _visible_members(
-    data: Tables, slots: np.ndarray, groups: np.ndarray, view: np.ndarray, counts: Counts
-) -> np.ndarray:
-    """Return the drawn members of candidate groups, (k, 2) int64."""
-    counts.groups += len(groups)
-    records = data.groups[groups]
-    count = member_count(records)
-    clusters = _runs(records["first_cluster"], count)
-    slots = np.repeat(slots, count)
-    kept = counts.add("clusters", *cluster_tests(data, slots, clusters, view))
-    triangles = (data.clusters["counts"][clusters[kept]] >> np.uint32(8)) & np.uint32(0xFF)
-    counts.triangles_kept += int(triangles.sum(dtype=np.int64))
-    return np.stack([slots[kept], clusters[kept]], axis=1)
+    def _box_reasons(
+        self, box: tuple[np.ndarray, np.ndarray], slots: np.ndarray, in_post: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Return why boxes (slot -1: in the world) are culled, and which of them were left to the post pass."""
+        instances = self._records(self._data.instances, slots)
+        boxes = screen_boxes(*box, instances, self._view, self._lean)
+        reasons = {
+            "frustum": ~in_frustum(*box, instances, self._view),
+            "size": boxes.cover_no_pixel(self._view["size"]),
+        }
+        if self._occlusion is not None:
+            in_post = in_post | self._are_left(box, slots, instances)
+            reasons["occlusion"] = in_post & are_hidden(boxes, self._occlusion.post)
+        return reasons, in_post
+
+    def _are_left(self, box: tuple[np.ndarray, np.ndarray], slots: np.ndarray, now: np.ndarray) -> np.ndarray:
+        assert self._occlusion is not None
+        if self._occlusion.main is None:
+            return np.zeros(len(slots), bool)
+        before = self._records(self._occlusion.previous_instances, slots)
+        boxes = screen_boxes(*box, before, self._occlusion.previous_view, self._lean)
+        return are_hidden(boxes, self._occlusion.main) & (before["generation"] == now["generation"])
+
+    @staticmethod
+    def _records(instances: np.ndarray, slots: np.ndarray) -> np.ndarray:
+        records = instances[np.maximum(slots, 0)]
+        world = slots < 0
+        if world.any():
+            records = np.where(world, np.zeros(1, layout.INSTANCE), records)
+            for name, axis in zip(_COLUMNS, np.eye(3)):
+                records[name][world] = axis
+        return records
 
 
 def brute_force_visible_set(data: Tables, view: np.ndarray) -> VisibleSet:
@@ -268,7 +368,13 @@ def brute_force_visible_set(data: Tables, view: np.ndarray) -> VisibleSet:
         mesh = int(data.instances["mesh"][slot])
         for clusters in _chunks(order[first[mesh] : first[mesh + 1]]):
             slots = np.full(len(clusters), slot)
-            kept = counts.add("clusters", *cluster_tests(data, slots, clusters, view))
+            box, records = cluster_boxes(data, clusters), data.instances[slots]
+            reasons = {
+                "detail": cluster_detail(data, slots, clusters, view),
+                "frustum": ~in_frustum(*box, records, view),
+                "size": screen_boxes(*box, records, view).cover_no_pixel(view["size"]),
+            }
+            kept = counts.add("clusters", reasons)
             found.append(np.stack([slots[kept], clusters[kept]], axis=1))
     counts.instances_tested = counts.instances_kept = len(live)
     return VisibleSet(_sorted_pairs(found), counts)

@@ -11,11 +11,11 @@ from engine.camera import Camera, view_record
 from engine.frame.aov import AOV_NAMES, Aov
 from engine.frame.context import Context
 from engine.frame.frame import FramePasses
-from engine.frame.queues import Capacities, Queues
+from engine.frame.queues import PHASES, Capacities, Queues
 from engine.frame.resolve import Resolve
 from engine.frame.scene_buffers import Progress, SceneBuffers
-from engine.frame.statistics import FrameStatistics, funnels, queue_fill
-from engine.frame.view import ViewResources
+from engine.frame.statistics import FrameStatistics, funnels, queue_fill, totals
+from engine.frame.view import PYRAMID_SHARED_LEVEL, ViewResources, pyramid_offsets, pyramid_sizes
 from engine.gpu.buffers import read_buffer
 from engine.gpu.device import Device
 from engine.gpu.readback import ReadbackRing
@@ -126,7 +126,7 @@ class Renderer:
         self._timer.begin()
         passes.encode(context, view, settings, depth_scale=camera.distance)
         self._timer.resolve(context.encoder)
-        sources = [(context.queues.resources["state"], layout.PASS_STATE.itemsize)]
+        sources = [(context.queues.resources["states"], len(PHASES) * layout.PASS_STATE.itemsize)]
         if self._timer.size_bytes:
             sources.append((self._timer.buffer, self._timer.size_bytes))
         traversal = "persistent" if context.use_persistent else "levels"
@@ -168,13 +168,32 @@ class Renderer:
         buffer = self._context.view.resources["visibility"]
         return read_buffer(self.device, buffer, np.dtype(np.uint64), width * height).reshape(height, width)
 
+    def read_depth_pyramid(self) -> list[np.ndarray]:
+        """Return the depth pyramid that the frame drawn last left for the next one: float32 levels, from level 1 on.
+
+        Level k has (ceil(height / 2^k), ceil(width / 2^k)) cells of the farthest reverse-Z depth. Raises ValueError if
+        that frame was drawn without occlusion.
+        """
+        assert self._context, "render a frame first"
+        view = self._context.view
+        if not self._context.use_occlusion:
+            raise ValueError("there is no depth pyramid without occlusion; set occlusion")
+        buffer = view.resources["pyramid"]
+        words = read_buffer(self.device, buffer, np.dtype(np.float32), buffer.size // 4)
+        offsets, _ = pyramid_offsets(view.size)
+        levels = []
+        for level, (width, height) in enumerate(pyramid_sizes(view.size)[1:], start=1):
+            start = int(offsets[level]) + (width * height if level >= PYRAMID_SHARED_LEVEL else 0)
+            levels.append(words[start : start + width * height].reshape(height, width).copy())
+        return levels
+
     def read_visible_clusters(self) -> np.ndarray:
         """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and scene-wide cluster."""
         assert self._context, "render a frame first"
         assert self._scene_buffers
         resources = self._context.queues.resources
-        state = read_buffer(self.device, resources["state"], layout.PASS_STATE, 1)[0]
-        count = min(int(state["visible_clusters"]), self._context.queues.capacities.clusters)
+        states = read_buffer(self.device, resources["states"], layout.PASS_STATE, len(PHASES))
+        count = min(int(states["visible_clusters"].sum()), self._context.queues.capacities.clusters)
         entries = read_buffer(self.device, resources["visible_clusters"], layout.VISIBLE_CLUSTER, count)
         instances = entries["view_instance"] & np.uint32((1 << layout.CONSTANTS["INSTANCE_BITS"]) - 1)
         clusters = self._scene_buffers.cluster_index(entries["address"])
@@ -193,7 +212,7 @@ class Renderer:
         workgroups = settings.persistent_workgroups or thresholds_of(self.device).persistent_workgroups
         show = layout.CONSTANTS[f"SHOW_{settings.view.upper()}"]
         overdraw = settings.view == "overdraw"
-        key = (self._capacities, size, persistent, overdraw, settings.runtime_checks)
+        key = (self._capacities, size, persistent, settings.occlusion, overdraw, settings.runtime_checks)
         if key == self._key:
             assert self._context
             assert self._passes
@@ -208,9 +227,10 @@ class Renderer:
             device=self.device,
             scene_buffers=self._scene_buffers,
             queues=self._queues,
-            view=ViewResources(self.device, size, overdraw),
+            view=ViewResources(self.device, size, overdraw, settings.occlusion),
             timer=self._timer,
             use_persistent=persistent,
+            use_occlusion=settings.occlusion,
             persistent_workgroups=workgroups,
             runtime_checks=settings.runtime_checks,
             show=show,
@@ -238,7 +258,7 @@ class Renderer:
         limits = self.device.limits
         requested = {name: queue.requested for name, queue in statistics.queues.items()}
         binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
-        grown = self._capacities.grown_for(**requested, binding_bytes=binding)
+        grown = self._capacities.grown_for(requested, binding)
         if grown != self._capacities:
             notes.append("queues grown: " + ", ".join(f"{count} {name}" for name, count in asdict(grown).items()))
             self._capacities = grown
@@ -259,9 +279,9 @@ class Renderer:
     def _statistics(self, pending: Pending, parts: list[bytes]) -> FrameStatistics:
         assert self._context
         assert self._scene_buffers
-        state = np.frombuffer(parts[0], layout.PASS_STATE)[0]
-        queues = queue_fill(state, pending.capacities)
-        aborted = bool(state["aborted"])
+        states = np.frombuffer(parts[0], layout.PASS_STATE, len(PHASES))
+        queues = queue_fill(states, pending.capacities)
+        aborted = bool(states["aborted"].any())
         if aborted:
             self._recover()
         is_sound = pending.number > self._broken_until
@@ -270,9 +290,9 @@ class Renderer:
             size=pending.size,
             traversal=pending.traversal,
             error_pixels=pending.settings.error_pixels,
-            passes={"main": funnels(state)},
-            clusters={name: int(state[f"clusters_{name}"]) for name in ("software", "hardware")},
-            triangles={name: int(state[f"triangles_{name}"]) for name in ("software", "hardware")},
+            passes={name: funnels(state) for name, state in zip(PHASES, states, strict=True)},
+            clusters=totals(states, "clusters"),
+            triangles=totals(states, "triangles"),
             queues=queues,
             memory_bytes={
                 **self._scene_buffers.memory_bytes,

@@ -21,8 +21,9 @@ from engine.instances import affine, compose, from_matrices
 from engine.scene_file import read_scene_file
 
 NONE = layout.NONE
-LARGEST_INSTANCE_COUNT = 1 << layout.CONSTANTS["INSTANCE_BITS"]
+LARGEST_INSTANCE_COUNT = layout.CONSTANTS["INSTANCE_TREE"]
 _CHUNK = 1 << 16  # instances handled at once, to bound memory
+_KEPT_MOVES = 64  # moves that a renderer may be behind and still upload only what moved
 
 
 class Scene:
@@ -34,7 +35,7 @@ class Scene:
         mesh_asset (M,) int32, mesh_cluster_base (M,) int64 (scene number of the first cluster of the mesh's asset).
         pages (P, 2) int32: asset and page of that asset. textures (T, 2) int32: likewise.
         camera: the Camera that the scene description names, or None.
-        revision: grows with every change of instances.
+        revision: grows with every change of instances; placed_revision: only when instances were added or removed.
     """
 
     def __init__(self, assets: Sequence[Any], names: Sequence[str] | None = None, camera: Camera | None = None) -> None:
@@ -44,7 +45,8 @@ class Scene:
         self.assets = list(assets)
         self.asset_names = list(names) if names is not None else [f"asset{i}" for i in range(len(assets))]
         self.camera = camera
-        self.revision = 0
+        self.revision = self.placed_revision = 0
+        self._moves: list[tuple[int, int, int]] = []  # revision, first slot, end slot of the latest moves
         self._bounds, self._bounds_revision = (np.zeros(3), np.zeros(3)), -1
         self._join_tables()
         self._slots = np.zeros(0, layout.INSTANCE)
@@ -120,7 +122,7 @@ class Scene:
         slots = self._checked_slots(slots)
         self._slots["mesh"][slots] = NONE
         self._free = sorted({*self._free, *slots.tolist()}, reverse=True)
-        self.revision += 1
+        self._changed()
 
     def set_transforms(self, slots: np.ndarray, transforms: np.ndarray) -> None:
         """Move the instances in `slots` to `transforms` ((k, 4, 4) or (k, 3, 4) float64)."""
@@ -133,7 +135,20 @@ class Scene:
         for name in ("generation", "user_index"):
             records[name] = self._slots[name][slots]
         self._slots[slots] = records
+        if len(slots):
+            self.revision += 1
+            self._moves = [*self._moves[1 - _KEPT_MOVES :], (self.revision, int(slots.min()), int(slots.max()) + 1)]
+
+    def moved_since(self, revision: int) -> slice | None:
+        """Return the slots that moved after `revision`, or None where instances were added or removed meanwhile."""
+        later = [move for move in self._moves if move[0] > revision]
+        if self.placed_revision > revision or len(later) < self.revision - revision:
+            return None
+        return slice(min((move[1] for move in later), default=0), max((move[2] for move in later), default=0))
+
+    def _changed(self) -> None:
         self.revision += 1
+        self.placed_revision = self.revision
 
     def instance_boxes(self, slots: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return world boxes (minimum, maximum), each (k, 3) float64, of `slots` (default: live_slots)."""
@@ -196,7 +211,7 @@ class Scene:
             self._free = sorted({*self._free, *slots.tolist()}, reverse=True)
             raise
         self._added += len(slots)
-        self.revision += 1
+        self._changed()
         return slots
 
     def _mesh_number(self, asset: int, mesh: str | int) -> int:

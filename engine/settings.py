@@ -51,6 +51,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "queue_items": (1, 1 << 28),
     "candidate_groups": (1, 1 << 28),
     "visible_clusters": (1, 1 << 21),  # what a visibility sample can name
+    "hidden_clusters": (1, 1 << 28),
     "large_triangles": (1, 1 << 28),
     "persistent_workgroups": (0, 65535),  # of one dispatch dimension, on every adapter
     "background": (0.0, 1e6),
@@ -93,12 +94,13 @@ class FrameSettings:
     attribute_weight: float = 1.0  # of attribute errors against geometric ones
     traversal: Traversal = "auto"
     raster: Raster = "auto"
-    occlusion: bool = True  # no effect yet: what is hidden is drawn, too
+    occlusion: bool = True  # two passes: what the last frame's depth pyramid hid is tested against this frame's
     view: ViewMode = "shaded"
     hardware_pixels: float = 64.0  # no effect yet: from this size on the screen, clusters are for the hardware raster
     queue_items: int = 1 << 20  # first capacity of the node queue; grows when a frame needs more
     candidate_groups: int = 1 << 18  # likewise
     visible_clusters: int = 1 << 18  # likewise; at most 2^21
+    hidden_clusters: int = 1 << 18  # likewise
     large_triangles: int = 1 << 18  # likewise
     persistent_workgroups: int = 0  # 0: chosen by the adapter
     runtime_checks: bool = True  # bounds and loop checks that the shader compiler adds

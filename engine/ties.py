@@ -20,6 +20,7 @@ from engine.reference import (
     plane_values,
     projected_error_pixels,
 )
+from engine.screen_boxes import screen_boxes
 
 _COLUMNS = ("linear_x", "linear_y", "linear_z")
 
@@ -56,15 +57,15 @@ def flip_ulps(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return how many ulps the decisions must be wrong by to turn the verdict on each pair, float64 (k,).
 
     A drawn pair turns with its closest decision; one that is not drawn needs all that failed. Decisions: the instance's
-    box, every node from the root to the group's leaf, the cluster itself.
+    box, every node below the root to the group's leaf, the cluster itself.
     """
     if not len(pairs):
         return np.zeros(0)
     slots, clusters = pairs[:, 0], pairs[:, 1]
     instances = data.instances[slots]
     mesh = data.meshes[instances["mesh"]]
-    margins = [plane_margins(mesh["box_min"], mesh["box_max"], instances, view)]
-    margins.append(plane_margins(*cluster_boxes(data, clusters), instances, view))
+    margins = [box_margins(mesh["box_min"], mesh["box_max"], instances, view)]
+    margins.append(box_margins(*cluster_boxes(data, clusters), instances, view))
     groups = data.groups[data.cluster_group[clusters]]
     margins.append(error_margins(groups, combined_error(groups, view), instances, view)[:, None])
     made_by = data.cluster_made_by[clusters]
@@ -73,9 +74,11 @@ def flip_ulps(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     margins.append(np.where(made_by >= 0, coarse, np.inf)[:, None])
     parents, leaves = _parents(data)
     node = leaves[data.cluster_group[clusters]]
+    node = np.where(node == mesh["root_node"], -1, node)
     while (node >= 0).any():
         margins.append(np.where(node[:, None] >= 0, _node_margins(data, node, instances, view), np.inf))
         node = np.where(node >= 0, parents[node], -1)
+        node = np.where(node == mesh["root_node"], -1, node)  # stands for the instance, which was tested
     table = np.concatenate(margins, axis=1)
     failed = np.where(table < 0.0, -table, 0.0).max(axis=1)
     return np.where(failed > 0.0, failed, table.min(axis=1))
@@ -112,12 +115,43 @@ def plane_margins(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarra
     return values / (ULP * (terms[:, None] + np.abs(view["planes"][:, 3].astype(float))))
 
 
+def box_margins(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Return the margins of both tests of a box, float64 (k, 6)."""
+    planes = plane_margins(box_min, box_max, instances, view)
+    return np.column_stack([planes, size_margins(box_min, box_max, instances, view)])
+
+
+def size_margins(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Return by how many ulps the rectangles of boxes contain a pixel centre, float64 (k,); negative: miss them all.
+
+    One ulp is that of a pixel coordinate, enlarged by what the position relative to the eye loses.
+    """
+    boxes = screen_boxes(box_min, box_max, instances, view)
+    size = view["size"].astype(float)
+    first = np.maximum(np.ceil(boxes.begin), 0.0)
+    last = np.minimum(np.floor(boxes.end), size - 1.0)
+    # Inwards: to the outermost centres that are contained. Outwards: to the nearest one that is missed.
+    inside = np.maximum(np.minimum(boxes.end - first, size), last - boxes.begin)
+    nearest = np.clip(np.rint(0.5 * (boxes.begin + boxes.end)), 0.0, size - 1.0)
+    outside = np.maximum(boxes.begin - nearest, nearest - boxes.end)
+    pixels = np.where(last >= first, inside, -outside).min(axis=1)
+    corner = np.maximum(np.abs(box_min), np.abs(box_max)).astype(float)
+    terms = np.linalg.norm(eye_relative(np.zeros_like(corner), instances, view), axis=1)
+    for axis, name in enumerate(_COLUMNS):
+        terms += np.linalg.norm(instances[name].astype(float), axis=1) * corner[:, axis]
+    per_length = np.full(len(corner), float(view["lod_scale"]))
+    if not view["flags"] & ORTHOGRAPHIC:
+        per_length *= boxes.depth / float(view["near"])  # pixels of a length at the nearest corner
+    unit = ULP * (2.0 * size.max() + 4.0 * terms * per_length)
+    return np.where(boxes.is_crossing, np.inf, pixels / unit)
+
+
 def _node_margins(data: Tables, nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
     records = data.nodes[np.maximum(nodes, 0)]
     fine = error_margins(records, combined_error(records, view), instances, view)
     coarse = -error_margins(records, combined_error(records, view, "made_by_"), instances, view, farthest=True)
-    planes = plane_margins(records["box_min"], records["box_max"], instances, view)
-    return np.column_stack([planes, fine, coarse])
+    boxes = box_margins(records["box_min"], records["box_max"], instances, view)
+    return np.column_stack([boxes, fine, coarse])
 
 
 def _parents(data: Tables) -> tuple[np.ndarray, np.ndarray]:

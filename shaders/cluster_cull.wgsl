@@ -1,51 +1,65 @@
-// The members of each candidate group: one lane a cluster. Drawn is what its own group is too coarse to
-// replace and what the group that made it represents well enough.
-import package::layout::{PassState, Cluster, CandidateGroup, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, MAX_GROUP_CLUSTERS, DISPATCH_FOLD};
+// The members of the candidate groups, one lane a member; in the post pass also the clusters that the main pass found
+// hidden. A group is a candidate because it is too coarse to be replaced; drawn are those of its members that were made by
+// a group which represents them well enough, and that are in view.
+import package::layout::{Cluster, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, DISPATCH_FOLD, PHASE_MAIN, PHASE_POST, TALLY_CLUSTERS, OUTCOME_KEPT, OUTCOME_DETAIL, OUTCOME_OCCLUSION, OUTCOME_NONE};
 import package::subgroup::{is_first_lane};
 import package::scene::{views, meshes, groups, instances, page_addresses, view_of, instance_of};
+import package::queue::{states, candidate_groups, CLUSTER_CULL_WORKGROUPS};
 import package::transform::{eye_to_instance};
 import package::lod::{combined_error, projected_error};
-import package::frustum::{is_outside_frustum};
+import package::traversal::{test_box};
 import package::decode::{read_cluster, triangle_count};
+import package::tally::{clear_tally, count_outcome, flush_tally};
 
-@group(1) @binding(0) var<storage, read_write> state: PassState;
-@group(1) @binding(1) var<storage, read> candidate_groups: array<CandidateGroup>;
-@group(1) @binding(2) var<storage, read_write> visible_clusters: array<VisibleCluster>;
-@group(1) @binding(3) var<storage, read_write> raster_arguments: array<atomic<u32>>; // dispatch of rasterize_software
+struct ClusterCull {
+    phase: u32,
+}
+var<immediate> dispatch: ClusterCull;
 
+@group(1) @binding(8) var<storage, read_write> visible_clusters: array<VisibleCluster>;
+@group(1) @binding(9) var<storage, read_write> hidden_clusters: array<VisibleCluster>;
+@group(1) @binding(10) var<storage, read_write> raster_arguments: array<atomic<u32>>; // dispatch of rasterize_software
+@group(1) @binding(11) var<storage, read_write> post_cluster_arguments: array<atomic<u32>>; // of this pass, in the post pass
 
-const LANES: u32 = 64u; // one a member: two groups at a time
+const LANES: u32 = 64u;
 
-const TEST_NONE: u32 = 0u;
-const TEST_KEPT: u32 = 1u;
-const TEST_OUTSIDE_FRUSTUM: u32 = 2u;
-const TEST_WRONG_DETAIL: u32 = 3u;
-
-// Whether the projected error of a group is too large to accept.
-fn is_too_coarse(view_instance: u32, group_index: u32) -> bool {
+// Whether the group that made the cluster is too coarse to accept.
+fn is_made_too_coarse(view_instance: u32, cluster: Cluster) -> bool {
+    if (cluster.made_by == NONE) {
+        return false;
+    }
     let view = views[view_of(view_instance)];
     let instance = instances[instance_of(view_instance)];
-    let group = groups[group_index];
+    let group = groups[meshes[instance.mesh].group_base + cluster.made_by];
     let error = combined_error(view, group.geometric_error, group.attribute_error);
     return projected_error(instance, eye_to_instance(instance, view), view, group.center, group.radius, error) > view.error_pixels;
 }
 
-fn test_cluster(view_instance: u32, group_index: u32, cluster: Cluster) -> u32 {
+fn test_cluster(view_instance: u32, cluster: Cluster) -> u32 {
+    if (is_made_too_coarse(view_instance, cluster)) {
+        return OUTCOME_DETAIL;
+    }
     let view = views[view_of(view_instance)];
     let instance = instances[instance_of(view_instance)];
-    let mesh = meshes[instance.mesh];
-    if (!is_too_coarse(view_instance, group_index)) {
-        return TEST_WRONG_DETAIL;
+    let step = meshes[instance.mesh].step;
+    let box_min = vec3f(cluster.origin) * step;
+    let box_max = vec3f(cluster.origin + vec3i(cluster.extent)) * step;
+    return test_box(view_instance, instance, eye_to_instance(instance, view), box_min, box_max, dispatch.phase);
+}
+
+// Test the cluster of each lane (address NONE: it has none), and append it to the list that it belongs to.
+fn judge(view_instance: u32, address: u32) {
+    var outcome = OUTCOME_NONE;
+    var cluster: Cluster;
+    if (address != NONE) {
+        cluster = read_cluster(address);
+        outcome = test_cluster(view_instance, cluster);
+        count_outcome(TALLY_CLUSTERS, outcome);
     }
-    if (cluster.made_by != NONE && is_too_coarse(view_instance, mesh.group_base + cluster.made_by)) {
-        return TEST_WRONG_DETAIL;
+    append(outcome == OUTCOME_KEPT, view_instance, address, cluster);
+    if (dispatch.phase == PHASE_MAIN) {
+        append_hidden(outcome == OUTCOME_OCCLUSION, view_instance, address);
     }
-    let box_min = vec3f(cluster.origin) * mesh.step;
-    let box_max = vec3f(cluster.origin + vec3i(cluster.extent)) * mesh.step;
-    if (is_outside_frustum(instance, eye_to_instance(instance, view), view, box_min, box_max)) {
-        return TEST_OUTSIDE_FRUSTUM;
-    }
-    return TEST_KEPT;
 }
 
 @compute @workgroup_size(64)
@@ -53,69 +67,97 @@ fn cluster_cull(
     @builtin(local_invocation_index) lane: u32,
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) workgroups: vec3u,
+    @builtin(subgroup_size) subgroup_size: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
 ) {
-    let groups_per_workgroup = LANES / MAX_GROUP_CLUSTERS;
-    let count = min(atomicLoad(&state.candidate_groups), arrayLength(&candidate_groups));
-    let member = lane % MAX_GROUP_CLUSTERS;
-    var tested = 0u;
-    var outside = 0u;
-    var wrong_detail = 0u;
-    var kept = 0u;
-    var triangles = 0u;
-    var end = 0u;
-    // The same number of turns for both groups of a workgroup: `first` is the first of them.
-    for (var first = workgroup.x * groups_per_workgroup; first < count; first += workgroups.x * groups_per_workgroup) {
-        let candidate = first + lane / MAX_GROUP_CLUSTERS;
-        var outcome = TEST_NONE;
-        var view_instance = 0u;
-        var address = 0u;
-        if (candidate < count) {
-            let entry = candidate_groups[candidate];
-            view_instance = entry.view_instance;
-            let group = groups[entry.group];
-            if (member < ((group.place >> 16u) & 255u)) {
-                let place = (group.place & 0xffffu) + member;
-                address = page_addresses[group.page] + PAGE_HEADER_WORDS + place * CLUSTER_WORDS;
-                let cluster = read_cluster(address);
-                outcome = test_cluster(view_instance, entry.group, cluster);
-                triangles += select(0u, triangle_count(cluster), outcome == TEST_KEPT);
-            }
-        }
-        end = max(end, append(outcome == TEST_KEPT, view_instance, address));
-        tested += select(0u, 1u, outcome != TEST_NONE);
-        outside += select(0u, 1u, outcome == TEST_OUTSIDE_FRUSTUM);
-        wrong_detail += select(0u, 1u, outcome == TEST_WRONG_DETAIL);
-        kept += select(0u, 1u, outcome == TEST_KEPT);
+    clear_tally(lane);
+    workgroupBarrier();
+    let stride = workgroups.x * LANES;
+    let group_count = min(atomicLoad(&states[dispatch.phase].candidate_groups), arrayLength(&candidate_groups));
+    for (var first = workgroup.x * LANES; first < group_count; first += stride) {
+        judge_members(first + lane, group_count, min(subgroup_size, LANES), subgroup_lane);
     }
-    tested = subgroupAdd(tested);
-    outside = subgroupAdd(outside);
-    wrong_detail = subgroupAdd(wrong_detail);
-    kept = subgroupAdd(kept);
-    triangles = subgroupAdd(triangles);
-    if (is_first_lane() && tested > 0u) {
-        atomicAdd(&state.clusters_tested, tested);
-        atomicAdd(&state.clusters_culled_frustum, outside);
-        atomicAdd(&state.clusters_culled_detail, wrong_detail);
-        atomicAdd(&state.clusters_software, kept);
-        atomicAdd(&state.triangles_software, triangles);
-        let drawn = min(end, arrayLength(&visible_clusters));
-        atomicMax(&raster_arguments[0], min(drawn, DISPATCH_FOLD));
-        atomicMax(&raster_arguments[1], (drawn + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);
+    if (dispatch.phase == PHASE_POST) {
+        let hidden_count = min(atomicLoad(&states[PHASE_MAIN].hidden_clusters), arrayLength(&hidden_clusters));
+        for (var first = workgroup.x * LANES; first < hidden_count; first += stride) {
+            var entry = VisibleCluster(0u, NONE);
+            if (first + lane < hidden_count) {
+                entry = hidden_clusters[first + lane];
+            }
+            judge(entry.view_instance, entry.address);
+        }
+    }
+    workgroupBarrier();
+    flush_tally(lane, dispatch.phase);
+}
+
+// Each lane brings a group; then the lanes of a subgroup share out the members of their groups evenly, so that groups
+// of one member keep no lane idle.
+fn judge_members(candidate: u32, group_count: u32, subgroup_size: u32, subgroup_lane: u32) {
+    var view_instance = 0u;
+    var address = 0u; // of the group's first member
+    var members = 0u;
+    if (candidate < group_count) {
+        let entry = candidate_groups[candidate];
+        let group = groups[entry.y];
+        view_instance = entry.x;
+        members = (group.place >> 16u) & 255u;
+        address = page_addresses[group.page] + PAGE_HEADER_WORDS + (group.place & 0xffffu) * CLUSTER_WORDS;
+    }
+    let before = subgroupExclusiveAdd(members);
+    let total = subgroupAdd(members);
+    for (var first = 0u; first < total; first += subgroup_size) {
+        let member = first + subgroup_lane;
+        // The last lane whose members begin at or before this one: a binary search over the lanes. Lanes without members
+        // begin where their successor does, which the search prefers.
+        var owner = 0u;
+        for (var step = subgroup_size >> 1u; step > 0u; step >>= 1u) {
+            let begin = subgroupShuffle(before, owner + step);
+            owner = select(owner, owner + step, begin <= member);
+        }
+        let owner_first = subgroupShuffle(before, owner);
+        let owner_address = subgroupShuffle(address, owner);
+        let owner_view_instance = subgroupShuffle(view_instance, owner);
+        judge(owner_view_instance, select(NONE, owner_address + (member - owner_first) * CLUSTER_WORDS, member < total));
     }
 }
 
-// Append the kept clusters of a subgroup with one atomic; returns the end of what was appended.
-fn append(is_kept: bool, view_instance: u32, address: u32) -> u32 {
+// Append the kept clusters of a subgroup with one atomic.
+fn append(is_kept: bool, view_instance: u32, address: u32, cluster: Cluster) {
     let kept = select(0u, 1u, is_kept);
     let before = subgroupExclusiveAdd(kept);
     let count = subgroupAdd(kept);
+    let triangles = subgroupAdd(select(0u, triangle_count(cluster), is_kept));
     var first = 0u;
     if (is_first_lane() && count > 0u) {
-        first = atomicAdd(&state.visible_clusters, count);
+        first = atomicAdd(&states[dispatch.phase].visible_clusters, count);
+        atomicAdd(&states[dispatch.phase].clusters_software, count);
+        atomicAdd(&states[dispatch.phase].triangles_software, triangles);
+        let drawn = min(first + count, arrayLength(&visible_clusters));
+        atomicMax(&raster_arguments[0], min(drawn, DISPATCH_FOLD));
+        atomicMax(&raster_arguments[1], (drawn + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);
     }
-    first = subgroupBroadcastFirst(first);
-    if (is_kept && first + before < arrayLength(&visible_clusters)) {
-        visible_clusters[first + before] = VisibleCluster(view_instance, address);
+    // The post pass stores behind the main pass.
+    let start = select(0u, atomicLoad(&states[PHASE_MAIN].visible_clusters), dispatch.phase == PHASE_POST);
+    let place = start + subgroupBroadcastFirst(first) + before;
+    if (is_kept && place < arrayLength(&visible_clusters)) {
+        visible_clusters[place] = VisibleCluster(view_instance, address);
     }
-    return select(0u, first + count, count > 0u);
+}
+
+fn append_hidden(is_hidden: bool, view_instance: u32, address: u32) {
+    let count = select(0u, 1u, is_hidden);
+    let before = subgroupExclusiveAdd(count);
+    let total = subgroupAdd(count);
+    var first = 0u;
+    if (is_first_lane() && total > 0u) {
+        first = atomicAdd(&states[PHASE_MAIN].hidden_clusters, total);
+        let stored = min(first + total, arrayLength(&hidden_clusters));
+        atomicMax(&post_cluster_arguments[0], min((stored + LANES - 1u) / LANES, CLUSTER_CULL_WORKGROUPS));
+        atomicMax(&post_cluster_arguments[1], 1u);
+    }
+    let place = subgroupBroadcastFirst(first) + before;
+    if (is_hidden && place < arrayLength(&hidden_clusters)) {
+        hidden_clusters[place] = VisibleCluster(view_instance, address);
+    }
 }

@@ -1,14 +1,28 @@
-// Start of a frame: empty counters, empty indirect arguments, an empty visibility buffer.
+// Start of a frame: empty counters and indirect arguments, an empty visibility buffer, and one item for each view: the
+// root of the instance tree.
+import package::layout::{INSTANCE_BITS, INSTANCE_TREE, NODE_BITS, ALL_CHILDREN};
 
-@group(0) @binding(0) var<storage, read_write> state: array<u32>; // PassState
-@group(0) @binding(1) var<storage, read_write> cluster_arguments: array<u32>;
-@group(0) @binding(2) var<storage, read_write> raster_arguments: array<u32>;
-@group(0) @binding(3) var<storage, read_write> level_counts: array<u32>;
-@group(0) @binding(4) var<storage, read_write> level_arguments_even: array<u32>;
-@group(0) @binding(5) var<storage, read_write> level_arguments_odd: array<u32>;
-@group(0) @binding(6) var<storage, read_write> visibility: array<vec2u>;
-@group(0) @binding(7) var<storage, read_write> overdraw: array<u32>;
-@group(0) @binding(8) var<storage, read_write> large_arguments: array<u32>;
+struct InitContext {
+    view_count: u32,
+}
+var<immediate> dispatch: InitContext;
+
+@group(0) @binding(0) var<storage, read_write> states: array<u32>; // PassState of main and post pass
+@group(0) @binding(1) var<storage, read_write> node_queue: array<u32>;
+@group(0) @binding(2) var<storage, read_write> cluster_arguments_main: array<u32>;
+@group(0) @binding(3) var<storage, read_write> cluster_arguments_post: array<u32>;
+@group(0) @binding(4) var<storage, read_write> raster_arguments_main: array<u32>;
+@group(0) @binding(5) var<storage, read_write> raster_arguments_post: array<u32>;
+@group(0) @binding(6) var<storage, read_write> large_arguments_main: array<u32>;
+@group(0) @binding(7) var<storage, read_write> large_arguments_post: array<u32>;
+@group(0) @binding(8) var<storage, read_write> post_arguments: array<u32>;
+@group(0) @binding(9) var<storage, read_write> level_counts: array<u32>;
+@group(0) @binding(10) var<storage, read_write> level_arguments_even: array<u32>;
+@group(0) @binding(11) var<storage, read_write> level_arguments_odd: array<u32>;
+@group(0) @binding(12) var<storage, read_write> visibility: array<vec2u>;
+@group(0) @binding(13) var<storage, read_write> overdraw: array<u32>;
+
+const ITEMS_PUSHED: u32 = 1u; // word of PassState: the high half of node_progress
 
 // No workgroups yet in x and y, one in z.
 fn empty_dispatch_word(i: u32) -> u32 {
@@ -18,25 +32,41 @@ fn empty_dispatch_word(i: u32) -> u32 {
 @compute @workgroup_size(256)
 fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
     let lanes = workgroups.x * 256u;
-    for (var i = id.x; i < arrayLength(&visibility); i += lanes) {
-        visibility[i] = vec2u(0u);
+    let i = id.x;
+    for (var k = i; k < arrayLength(&visibility); k += lanes) {
+        visibility[k] = vec2u(0u);
     }
-    for (var i = id.x; i < arrayLength(&overdraw); i += lanes) {
-        overdraw[i] = 0u;
+    for (var k = i; k < arrayLength(&overdraw); k += lanes) {
+        overdraw[k] = 0u;
     }
-    if (id.x < arrayLength(&state)) {
-        state[id.x] = 0u;
+    let view_count = dispatch.view_count;
+    if (i < arrayLength(&states)) {
+        states[i] = select(0u, view_count, i == ITEMS_PUSHED);
     }
-    if (id.x < arrayLength(&cluster_arguments)) {
-        cluster_arguments[id.x] = empty_dispatch_word(id.x);
-        raster_arguments[id.x] = empty_dispatch_word(id.x);
-        large_arguments[id.x] = empty_dispatch_word(id.x);
+    if (i < view_count) {
+        node_queue[2u * i] = (i << INSTANCE_BITS) | INSTANCE_TREE;
+        node_queue[2u * i + 1u] = ALL_CHILDREN << NODE_BITS;
     }
-    if (id.x < arrayLength(&level_counts)) {
-        level_counts[id.x] = 0u;
+    if (i < arrayLength(&cluster_arguments_main)) {
+        cluster_arguments_main[i] = empty_dispatch_word(i);
+        cluster_arguments_post[i] = empty_dispatch_word(i);
     }
-    if (id.x < arrayLength(&level_arguments_even)) {
-        level_arguments_even[id.x] = empty_dispatch_word(id.x);
-        level_arguments_odd[id.x] = empty_dispatch_word(id.x);
+    if (i < arrayLength(&raster_arguments_main)) {
+        raster_arguments_main[i] = empty_dispatch_word(i);
+        raster_arguments_post[i] = empty_dispatch_word(i);
+    }
+    if (i < arrayLength(&large_arguments_main)) {
+        large_arguments_main[i] = empty_dispatch_word(i);
+        large_arguments_post[i] = empty_dispatch_word(i);
+        post_arguments[i] = empty_dispatch_word(i);
+    }
+    if (i < arrayLength(&level_counts)) {
+        level_counts[i] = select(0u, view_count, i == 0u);
+    }
+    if (i < arrayLength(&level_arguments_even)) {
+        // Eight items a workgroup: the views fill one or two.
+        let seed = select(1u, (view_count + 7u) / 8u, i == 0u);
+        level_arguments_even[i] = select(empty_dispatch_word(i), seed, i < 2u);
+        level_arguments_odd[i] = empty_dispatch_word(i);
     }
 }

@@ -137,6 +137,41 @@ const INSTANCE_MIRRORED: u32 = 1u; // the determinant of the linear part is nega
 // A view and an instance in one word: four bits of view above 28 bits of instance.
 const INSTANCE_BITS: u32 = 28u;
 const MAX_VIEWS: u32 = 15u;
+// In place of an instance: the node of a work item is one of the instance tree.
+const INSTANCE_TREE: u32 = 0x0fffffffu;
+
+// Node.child_count of the instance tree: the children are entries of instance_order, not nodes.
+const INSTANCE_CHILDREN: u32 = 16u;
+
+// A work item names a node with this many bits, and its children that are to be tested with the eight above.
+const NODE_BITS: u32 = 24u;
+const ALL_CHILDREN: u32 = 0xffu;
+
+// Levels of the instance tree and of the deepest hierarchy together; an 8-ary tree over 2^32 things has 11.
+const MAX_LEVELS: u32 = 32u;
+
+// The two passes over the hierarchy: what the last frame's depth pyramid does not hide, then what of the rest this frame's does not.
+const PHASE_MAIN: u32 = 0u;
+const PHASE_POST: u32 = 1u;
+
+// PassState.tally: TALLY_OUTCOMES counters for each kind of thing that is tested.
+const TALLY_INSTANCE_NODES: u32 = 0u;
+const TALLY_INSTANCES: u32 = 1u;
+const TALLY_NODES: u32 = 2u;
+const TALLY_CLUSTERS: u32 = 3u;
+const TALLY_OUTCOMES: u32 = 5u;
+// What a test says; the first reason counts.
+const OUTCOME_KEPT: u32 = 0u;
+const OUTCOME_FRUSTUM: u32 = 1u; // outside the frustum
+const OUTCOME_DETAIL: u32 = 2u; // finer or coarser than wanted
+const OUTCOME_SIZE: u32 = 3u; // covers no pixel centre
+const OUTCOME_OCCLUSION: u32 = 4u; // behind the depth pyramid; the main pass leaves it to the post pass
+const OUTCOME_NONE: u32 = 5u; // nothing to test
+
+// Levels of the depth pyramid: a cell of level k holds the farthest depth of 2^k x 2^k pixels. Level 0 is the visibility buffer.
+const MAX_PYRAMID_LEVELS: u32 = 16u;
+// From this level on a cell spans several tiles of the pass depth_pyramid; these levels are there twice, for main and post pass.
+const PYRAMID_SHARED_LEVEL: u32 = 7u;
 
 // Workgroups in x before a dispatch grows in y (over 65,535 in one dimension run none); y * DISPATCH_FOLD + x numbers them.
 const DISPATCH_FOLD: u32 = 32768u;
@@ -146,6 +181,8 @@ const PLACE_BITS: u32 = 21u;
 
 // View.flags
 const VIEW_ORTHOGRAPHIC: u32 = 1u;
+const VIEW_HAS_HISTORY: u32 = 2u; // the depth pyramid holds the last frame, seen as previous_views says
+const VIEW_INSTANCES_MOVED: u32 = 4u; // previous_instances differ from instances
 
 // What an image shows (FrameSettings.view) and what an AOV holds.
 const SHOW_SHADED: u32 = 0u;
@@ -201,13 +238,24 @@ struct View {
     flags: u32,
     frame: u32,
     first_pixel: u32, // of the view's own visibility buffer
-    jitter_seed: u32,
+    pyramid_levels: u32, // 1 + the level whose single cell covers the image; 0 without a depth pyramid
+    pyramid_offsets: array<vec4u, 4>, // first word of each level; level 0 is not stored
 }
 
-// An entry of CandidateNodesAndClusters: a node that waits to be tested.
+// What a mesh is drawn as where its coarsest clusters are fine enough: a shortcut past its nodes.
+struct MeshRoot {
+    center: vec3f, // level-of-detail sphere that contains those of all groups but the root group
+    radius: f32,
+    geometric_error: f32, // largest of those groups
+    attribute_error: f32,
+    group: u32, // the root group; NONE where there are several
+    root_node: u32,
+}
+
+// An entry of CandidateNodesAndClusters: a node whose children wait to be tested.
 struct WorkItem {
     view_instance: u32,
-    node: u32,
+    node: u32, // in the scene's nodes, or the instance tree's | mask of children << NODE_BITS
 }
 
 // A group whose members wait to be tested.
@@ -216,7 +264,7 @@ struct CandidateGroup {
     group: u32,
 }
 
-// A cluster that is drawn.
+// A cluster that is drawn, or that waits for the post pass.
 struct VisibleCluster {
     view_instance: u32,
     address: u32, // word of its record in the page pool
@@ -225,26 +273,16 @@ struct VisibleCluster {
 // What one pass over the hierarchy (main or post) leaves behind: queue ends and statistics.
 // The published name of the pair is MainAndPostPassPersistentStates.
 struct PassState {
-    node_progress: atomic<u64>, // nodes pushed << 32 | nodes finished; equal halves: nothing is left to do
+    node_progress: atomic<u64>, // items pushed << 32 | items finished; equal halves: nothing is left to do
     nodes_taken: atomic<u32>,
     candidate_groups: atomic<u32>, // requested; stored up to the capacity
-    visible_clusters: atomic<u32>, // requested, of both passes; stored up to the capacity
+    visible_clusters: atomic<u32>, // requested by this pass; stored up to the capacity, the post pass behind the main pass
+    hidden_clusters: atomic<u32>, // requested by the main pass for the post pass
     large_triangles: atomic<u32>, // slices requested for rasterize_large; stored up to the capacity
     aborted: atomic<u32>, // the queue stood still for too long: the frame is not complete
-    instances_tested: atomic<u32>,
-    instances_culled_frustum: atomic<u32>,
-    instances_culled_size: atomic<u32>,
-    instances_culled_occlusion: atomic<u32>,
-    nodes_tested: atomic<u32>,
-    nodes_culled_frustum: atomic<u32>,
-    nodes_culled_detail: atomic<u32>, // finer or coarser than wanted
-    nodes_culled_occlusion: atomic<u32>,
-    clusters_tested: atomic<u32>,
-    clusters_culled_frustum: atomic<u32>,
-    clusters_culled_detail: atomic<u32>,
-    clusters_culled_occlusion: atomic<u32>,
     clusters_software: atomic<u32>,
     clusters_hardware: atomic<u32>,
     triangles_software: atomic<u32>,
     triangles_hardware: atomic<u32>,
+    tally: array<atomic<u32>, 20>, // TALLY_* kind * TALLY_OUTCOMES + OUTCOME_*
 }

@@ -1,84 +1,104 @@
-// Walk the hierarchies of all instances in one dispatch: threads stay resident and take nodes from the
-// queue until every node that was pushed is finished (Karis et al., "Nanite: A Deep Dive", SIGGRAPH 2021).
+// Walk the instance tree and the hierarchies in one dispatch: threads stay resident and take items from the
+// queue until every item that was pushed is finished (Karis et al., "Nanite: A Deep Dive", SIGGRAPH 2021).
 //
-// A lane looks at one slot per turn and never waits inside a turn, so a lane without work cannot hold up
-// a sibling that has some. Only lanes that run take tickets, hence workgroups that have not started yet own
-// nothing that others wait for. A subgroup takes its tickets, and reports what it finished, with one atomic each.
-import package::layout::{NONE, NODE_LEAF};
-import package::scene::{nodes};
-import package::queue::{state, node_queue, node_capacity, reserve_nodes, store_node, push_group};
+// Eight lanes are a team and take one item, a child each. A team looks at one slot per turn and never waits inside a
+// turn, so a team without work cannot hold up a sibling that has some. Only lanes that run take tickets, hence
+// workgroups that have not started yet own nothing that others wait for. A subgroup takes its tickets, and reports
+// what it finished, with one atomic each. Subgroups have at least eight lanes, a multiple of eight.
+import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, PHASE_MAIN, PHASE_POST};
+import package::queue::{states, node_queue, node_capacity, item_word, reserve_items, store_item, push_group};
 import package::subgroup::{is_first_lane};
-import package::traversal::{visit, VISIT_KEPT, VISIT_OUTSIDE_FRUSTUM, VISIT_WRONG_DETAIL};
+import package::traversal::{Visit, visit_child, item_node};
+import package::tally::{clear_tally, count_outcome, flush_tally};
 
-override persistent_turns: u32 = 1u << 21u; // turns without progress before a lane gives up
+struct PersistentCull {
+    phase: u32,
+}
+var<immediate> dispatch: PersistentCull;
+
+override persistent_turns: u32 = 1u << 21u; // turns without progress before a team gives up
+
+// Which lanes of the team of `lane` (of the subgroup) say yes: eight bits.
+fn team_votes(lane: u32, is_yes: bool) -> u32 {
+    let votes = subgroupBallot(is_yes);
+    return (votes[lane >> 5u] >> (lane & 24u)) & 0xffu;
+}
 
 @compute @workgroup_size(64)
-fn persistent_cull() {
+fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builtin(subgroup_invocation_id) lane: u32) {
+    let phase = dispatch.phase;
+    let leader = lane & ~7u;
+    let is_leader = lane == leader;
     var ticket = NONE;
     var idle_turns = 0u;
     var seen = u64(0u);
-    var tested = 0u;
-    var outside = 0u;
-    var wrong_detail = 0u;
+    clear_tally(workgroup_lane);
+    workgroupBarrier();
     loop {
-        let wanted = select(0u, 1u, ticket == NONE);
-        let place = subgroupExclusiveAdd(wanted);
-        let wanted_by_all = subgroupAdd(wanted);
+        let is_wanted = is_leader && ticket == NONE;
+        let place = subgroupExclusiveAdd(select(0u, 1u, is_wanted));
+        let wanted = subgroupAdd(select(0u, 1u, is_wanted));
         var first = 0u;
-        if (is_first_lane() && wanted_by_all > 0u) {
-            first = atomicAdd(&state.nodes_taken, wanted_by_all);
+        if (is_first_lane() && wanted > 0u) {
+            first = atomicAdd(&states[phase].nodes_taken, wanted);
         }
         first = subgroupBroadcastFirst(first);
-        ticket = select(ticket, first + place, ticket == NONE);
-        if (ticket >= node_capacity()) {
-            break; // such a slot is never filled
+        ticket = select(ticket, first + place, is_wanted);
+        var words = vec2u(NONE);
+        var is_over = false;
+        if (is_leader) {
+            is_over = ticket >= node_capacity(); // such a slot is never filled
+            if (!is_over) {
+                let word = item_word(phase, ticket);
+                words = vec2u(atomicLoad(&node_queue[word]), atomicLoad(&node_queue[word + 1u]));
+                if (all(words != vec2u(NONE))) {
+                    atomicStore(&node_queue[word], NONE);
+                    atomicStore(&node_queue[word + 1u], NONE);
+                    ticket = NONE;
+                } else {
+                    // Equal halves are final: what is not pushed yet would be pushed by an unfinished item.
+                    let progress = atomicLoad(&states[phase].node_progress);
+                    is_over = u32(progress >> 32u) == u32(progress);
+                    idle_turns = select(idle_turns + 1u, 0u, progress != seen);
+                    seen = progress;
+                    if (idle_turns > persistent_turns) {
+                        atomicStore(&states[phase].aborted, 1u);
+                        is_over = true;
+                    }
+                }
+            }
         }
-        let view_instance = atomicLoad(&node_queue[2u * ticket]);
-        let node_index = atomicLoad(&node_queue[2u * ticket + 1u]);
-        let is_ready = view_instance != NONE && node_index != NONE;
-        var outcome = VISIT_WRONG_DETAIL;
-        var child = 0u;
-        var child_count = 0u;
+        if (team_votes(lane, is_over) != 0u) {
+            break;
+        }
+        let view_instance = subgroupShuffle(words.x, leader);
+        let node_word = subgroupShuffle(words.y, leader);
+        let is_ready = view_instance != NONE && node_word != NONE;
+        var visit = Visit();
+        visit.outcome = OUTCOME_OCCLUSION + 1u;
         if (is_ready) {
-            atomicStore(&node_queue[2u * ticket], NONE);
-            atomicStore(&node_queue[2u * ticket + 1u], NONE);
-            let node = nodes[node_index];
-            outcome = visit(view_instance, node);
-            tested += 1u;
-            outside += select(0u, 1u, outcome == VISIT_OUTSIDE_FRUSTUM);
-            wrong_detail += select(0u, 1u, outcome == VISIT_WRONG_DETAIL);
-            child = node.child;
-            child_count = select(0u, node.child_count, outcome == VISIT_KEPT);
-            ticket = NONE;
+            visit = visit_child(view_instance, node_word, lane & 7u, phase);
+            count_outcome(visit.kind, visit.outcome);
         }
-        let is_kept = is_ready && outcome == VISIT_KEPT;
-        push_group(is_kept && child_count == NODE_LEAF, view_instance, child);
-        let slot = reserve_nodes(0u, 0u, child_count, select(0u, 1u, is_ready));
-        for (var i = 0u; i < child_count; i++) {
-            store_node(slot + i, view_instance, child + i);
+        let is_kept = visit.outcome == OUTCOME_KEPT;
+        push_group(phase, is_kept && visit.is_group, visit.view_instance, visit.target_item);
+        let is_pushed = is_kept && !visit.is_group;
+        if (phase == PHASE_MAIN) {
+            let hidden = team_votes(lane, visit.outcome == OUTCOME_OCCLUSION);
+            let is_left = is_leader && hidden != 0u;
+            let slot = reserve_items(PHASE_POST, 0u, 0u, is_left, false);
+            if (is_left) {
+                store_item(PHASE_POST, slot, view_instance, item_node(node_word), hidden);
+            }
+        }
+        let slot = reserve_items(phase, 0u, 0u, is_pushed, is_leader && is_ready);
+        if (is_pushed) {
+            store_item(phase, slot, visit.view_instance, visit.target_item, 0xffu);
         }
         if (is_ready) {
             idle_turns = 0u;
-        } else {
-            // Equal halves are final: what is not pushed yet would be pushed by an unfinished node.
-            let progress = atomicLoad(&state.node_progress);
-            if (u32(progress >> 32u) == u32(progress)) {
-                break;
-            }
-            idle_turns = select(idle_turns + 1u, 0u, progress != seen);
-            seen = progress;
-            if (idle_turns > persistent_turns) {
-                atomicStore(&state.aborted, 1u);
-                break;
-            }
         }
     }
-    tested = subgroupAdd(tested);
-    outside = subgroupAdd(outside);
-    wrong_detail = subgroupAdd(wrong_detail);
-    if (is_first_lane() && tested > 0u) {
-        atomicAdd(&state.nodes_tested, tested);
-        atomicAdd(&state.nodes_culled_frustum, outside);
-        atomicAdd(&state.nodes_culled_detail, wrong_detail);
-    }
+    workgroupBarrier();
+    flush_tally(workgroup_lane, phase);
 }

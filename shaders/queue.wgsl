@@ -1,90 +1,109 @@
-// CandidateNodesAndClusters: the node queue and the list of candidate groups, both linear, and the
-// indirect arguments that their producers write.
+// CandidateNodesAndClusters: the node queue and the list of candidate groups, all linear, and the indirect arguments
+// that their producers write. The node queue has two halves of equal size, for the main and the post pass.
 //
-// The node queue serves two traversals with one layout.
-//  persistent: `node_progress` holds pushed (high) and finished (low) in one 64-bit atomic. Finishing a node
-//    with n children is one atomicAdd((n << 32) + 1), whose result also gives the children's slots. Nothing is
-//    left when both halves of one load are equal. An item is two words, each with its own empty mark, so an
-//    item is complete when both are there, in whatever order they arrive. Who takes an item empties its slot.
-//  levels: the children of level k are the items of level k + 1; `level_counts` counts them, and the start of
+// It serves two traversals with one layout.
+//  persistent: `node_progress` holds pushed (high) and finished (low) in one 64-bit atomic. Finishing an item that leaves
+//    n more is one atomicAdd((n << 32) + 1), whose result also gives their slots. Nothing is left when both halves of
+//    one load are equal. An item is two words, each with its own empty mark, so an item is complete when both
+//    are there, in whatever order they arrive. Who takes an item empties its slot.
+//  levels: what the items of level k leave are the items of level k + 1; `level_counts` counts them, and the start of
 //    a level is the sum of the counts before it. Nobody reads a level before its dispatch begins.
 // Items beyond the capacity are counted and not stored; the host sees the count, grows the queue, and draws again.
-import package::layout::{PassState, MAX_GROUP_CLUSTERS, DISPATCH_FOLD};
+import package::layout::{PassState, NODE_BITS, DISPATCH_FOLD, PHASE_POST, MAX_LEVELS};
 import package::subgroup::{is_first_lane};
 
-@group(1) @binding(0) var<storage, read_write> state: PassState;
+@group(1) @binding(0) var<storage, read_write> states: array<PassState, 2>; // MainAndPostPassPersistentStates
 @group(1) @binding(1) var<storage, read_write> node_queue: array<atomic<u32>>; // two words an item
 @group(1) @binding(2) var<storage, read_write> candidate_groups: array<vec2u>; // CandidateGroup
 @group(1) @binding(3) var<storage, read_write> cluster_arguments: array<atomic<u32>>; // dispatch of cluster_cull
-@group(1) @binding(4) var<storage, read_write> level_counts: array<atomic<u32>>; // nodes of each level
-@group(1) @binding(5) var<storage, read_write> level_arguments: array<atomic<u32>>; // dispatch of the next level
+@group(1) @binding(4) var<storage, read_write> level_counts: array<atomic<u32>>; // items of each level, of both passes
+@group(1) @binding(5) var<storage, read_write> level_arguments: array<atomic<u32>>; // dispatches of the levels, of both passes
+@group(1) @binding(7) var<storage, read_write> post_arguments: array<atomic<u32>>; // dispatch of the post pass's first level
 
 override use_persistent: bool = true;
 
-const GROUPS_PER_WORKGROUP: u32 = 64u / MAX_GROUP_CLUSTERS; // of cluster_cull: one lane a member
-const CLUSTER_CULL_WORKGROUPS: u32 = 2048u; // at most; they take several groups each, one after the other
+const ITEMS_PER_WORKGROUP: u32 = 8u; // of a traversal: eight lanes an item, one a child
+const GROUPS_PER_WORKGROUP: u32 = 64u; // of cluster_cull: one a lane, to begin with
+const CLUSTER_CULL_WORKGROUPS: u32 = 2048u; // at most; they take more groups, one batch after the other
 
+// Items that one half of the queue holds.
 fn node_capacity() -> u32 {
-    return arrayLength(&node_queue) / 2u;
+    return arrayLength(&node_queue) / 4u;
 }
 
-fn store_node(slot: u32, view_instance: u32, node: u32) {
+// First word of an item.
+fn item_word(phase: u32, slot: u32) -> u32 {
+    return 2u * (phase * node_capacity() + slot);
+}
+
+fn store_item(phase: u32, slot: u32, view_instance: u32, node: u32, children: u32) {
     if (slot < node_capacity()) {
-        atomicStore(&node_queue[2u * slot], view_instance);
-        atomicStore(&node_queue[2u * slot + 1u], node);
+        atomicStore(&node_queue[item_word(phase, slot)], view_instance);
+        atomicStore(&node_queue[item_word(phase, slot) + 1u], (children << NODE_BITS) | node);
     }
 }
 
 // First slot of the items of a level.
-fn level_start(level: u32) -> u32 {
+fn level_start(phase: u32, level: u32) -> u32 {
     var start = 0u;
     for (var i = 0u; i < level; i++) {
-        start += atomicLoad(&level_counts[i]);
+        start += atomicLoad(&level_counts[phase * MAX_LEVELS + i]);
     }
     return start;
 }
 
-// Reserve slots for `count` nodes of each lane, all at `level`; `start` is level_start(level). `finished` nodes (0 or 1)
-// of each lane are reported done by the same atomic: one for all active lanes of a subgroup. Returns the lane's first slot.
-fn reserve_nodes(level: u32, start: u32, count: u32, finished: u32) -> u32 {
+// Reserve slots at `level` for the items of all lanes where `is_pushed`; `start` is level_start(phase, level). Items that
+// lanes have `finished` are reported by the same atomic: one for all active lanes of a subgroup. Returns the lane's slot.
+fn reserve_items(phase: u32, level: u32, start: u32, is_pushed: bool, is_finished: bool) -> u32 {
+    let count = select(0u, 1u, is_pushed);
     let before = subgroupExclusiveAdd(count);
     let total = subgroupAdd(count);
-    let done = subgroupAdd(finished);
+    let finished = subgroupAdd(select(0u, 1u, is_finished));
     var first = 0u;
-    if (is_first_lane() && total + done > 0u) {
-        first = reserve_for_subgroup(level, start, total, done);
+    if (is_first_lane() && total + finished > 0u) {
+        if (use_persistent) {
+            first = reserve_persistent(phase, total, finished);
+        } else if (total > 0u) {
+            first = start + reserve_at_level(phase, level, total);
+        }
     }
     return subgroupBroadcastFirst(first) + before;
 }
 
-fn reserve_for_subgroup(level: u32, start: u32, count: u32, finished: u32) -> u32 {
-    if (use_persistent) {
-        let slot = u32(atomicAdd(&state.node_progress, (u64(count) << 32u) + u64(finished)) >> 32u);
-        let stored = min(slot + count, max(slot, node_capacity())) - slot;
-        if (stored < count) {
-            atomicAdd(&state.node_progress, u64(count - stored)); // what has no place is done
-        }
-        return slot;
+fn reserve_persistent(phase: u32, count: u32, finished: u32) -> u32 {
+    let slot = u32(atomicAdd(&states[phase].node_progress, (u64(count) << 32u) + u64(finished)) >> 32u);
+    let stored = min(slot + count, max(slot, node_capacity())) - slot;
+    if (stored < count) {
+        atomicAdd(&states[phase].node_progress, u64(count - stored)); // what has no place is done
     }
-    if (count == 0u) {
-        return start;
+    return slot;
+}
+
+fn reserve_at_level(phase: u32, level: u32, count: u32) -> u32 {
+    let place = atomicAdd(&level_counts[phase * MAX_LEVELS + level], count);
+    atomicAdd(&states[phase].node_progress, u64(count) << 32u);
+    let workgroups = (place + count + ITEMS_PER_WORKGROUP - 1u) / ITEMS_PER_WORKGROUP;
+    let x = min(workgroups, DISPATCH_FOLD);
+    let y = (workgroups + DISPATCH_FOLD - 1u) / DISPATCH_FOLD;
+    if (phase == PHASE_POST && level == 0u) {
+        atomicMax(&post_arguments[0], x);
+        atomicMax(&post_arguments[1], y);
+    } else {
+        let entry = 3u * (phase * MAX_LEVELS + level);
+        atomicMax(&level_arguments[entry], x);
+        atomicMax(&level_arguments[entry + 1u], y);
     }
-    let place = atomicAdd(&level_counts[level], count);
-    atomicAdd(&state.node_progress, u64(count) << 32u);
-    let workgroups = (place + count + 63u) / 64u;
-    atomicMax(&level_arguments[3u * level], min(workgroups, DISPATCH_FOLD));
-    atomicMax(&level_arguments[3u * level + 1u], (workgroups + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);
-    return start + place;
+    return place;
 }
 
 // Append `group` to the candidates where `is_pushed`; one atomic for all active lanes of a subgroup.
-fn push_group(is_pushed: bool, view_instance: u32, group: u32) {
+fn push_group(phase: u32, is_pushed: bool, view_instance: u32, group: u32) {
     let count = select(0u, 1u, is_pushed);
     let before = subgroupExclusiveAdd(count);
     let total = subgroupAdd(count);
     var first = 0u;
     if (is_first_lane() && total > 0u) {
-        first = atomicAdd(&state.candidate_groups, total);
+        first = atomicAdd(&states[phase].candidate_groups, total);
         let stored = min(first + total, arrayLength(&candidate_groups));
         atomicMax(&cluster_arguments[0], min((stored + GROUPS_PER_WORKGROUP - 1u) / GROUPS_PER_WORKGROUP, CLUSTER_CULL_WORKGROUPS));
         atomicMax(&cluster_arguments[1], 1u);

@@ -1,19 +1,32 @@
 // What both software raster passes share: their bindings, the corners of a triangle on the screen, and the sample.
-import package::layout::{View, VisibleCluster, PassState};
+import package::layout::{View, VisibleCluster, PassState, PHASE_MAIN, PHASE_POST};
 import package::transform::{to_screen};
 import package::edges::{snap, GUARD_PIXELS};
 
 @group(1) @binding(0) var<storage, read> visible_clusters: array<VisibleCluster>;
 @group(1) @binding(1) var<storage, read_write> visibility: array<atomic<u64>>;
 @group(1) @binding(2) var<storage, read_write> overdraw: array<atomic<u32>>;
-@group(1) @binding(3) var<storage, read_write> state: PassState;
+@group(1) @binding(3) var<storage, read_write> states: array<PassState, 2>;
 @group(1) @binding(4) var<storage, read_write> large_triangles: array<u32>; // slice << 28 | place << 7 | triangle
+
+struct Raster {
+    phase: u32,
+}
+var<immediate> dispatch: Raster;
 
 override count_overdraw: bool = false;
 
 const MUST_CLIP: f32 = -1.0; // as depth value: the corner lies before the near plane or outside the guard band
 const SLICE_PIXELS: f32 = 64.0; // height of the part of a large triangle that one workgroup draws
 const MAX_SLICES: u32 = 16u;
+
+// Where in the list the clusters of this pass begin and end.
+fn visible_range() -> vec2u {
+    let main = atomicLoad(&states[PHASE_MAIN].visible_clusters);
+    let post = atomicLoad(&states[PHASE_POST].visible_clusters);
+    let range = select(vec2u(0u, main), vec2u(main, main + post), dispatch.phase == PHASE_POST);
+    return min(range, vec2u(arrayLength(&visible_clusters)));
+}
 
 fn write_sample(view: View, pixel: vec2i, depth: f32, low: u32) {
     let index = view.first_pixel + u32(pixel.y) * view.size.x + u32(pixel.x);

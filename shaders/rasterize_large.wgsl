@@ -6,7 +6,7 @@ import package::transform::{eye_to_instance, to_eye, to_view, to_screen};
 import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, has_flag};
 import package::visible::{tie_hash, sample_low_word, sample_place, sample_triangle};
 import package::edges::{snap, tie_bias};
-import package::raster::{visible_clusters, state, large_triangles, write_sample, project, needs_clipping, oriented, slice_count};
+import package::raster::{visible_clusters, states, large_triangles, dispatch, write_sample, project, needs_clipping, oriented, slice_count};
 import package::clip::{clip_polygon, clipped};
 
 const TILE: vec2i = vec2i(16, 8); // pixels: one a lane
@@ -26,7 +26,7 @@ fn rasterize_large(
 ) {
     let item = workgroup.y * workgroups.x + workgroup.x;
     // A folded dispatch may have workgroups too many.
-    if (item >= min(atomicLoad(&state.large_triangles), arrayLength(&large_triangles))) {
+    if (item >= min(atomicLoad(&states[dispatch.phase].large_triangles), arrayLength(&large_triangles))) {
         return;
     }
     let name = large_triangles[item] & 0x0fffffffu;

@@ -7,7 +7,7 @@ import package::transform::{eye_to_instance, to_eye, to_view};
 import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, vertex_count, triangle_count, has_flag};
 import package::visible::{tie_hash, sample_low_word, TRIANGLE_BITS};
 import package::edges::{Edges, make_edges};
-import package::raster::{visible_clusters, state, large_triangles, write_sample, project, needs_clipping, oriented, slice_count};
+import package::raster::{visible_clusters, states, large_triangles, dispatch, visible_range, write_sample, project, needs_clipping, oriented, slice_count};
 
 @group(1) @binding(5) var<storage, read_write> large_arguments: array<atomic<u32>>; // dispatch of rasterize_large
 
@@ -31,7 +31,7 @@ fn draw_small(view: View, edges: Edges, low: u32) {
 
 // Leave a triangle to rasterize_large, in as many slices as its height asks for.
 fn leave(name: u32, slices: u32) {
-    let first = atomicAdd(&state.large_triangles, slices);
+    let first = atomicAdd(&states[dispatch.phase].large_triangles, slices);
     let stored = min(first + slices, arrayLength(&large_triangles));
     for (var i = first; i < stored; i++) {
         large_triangles[i] = ((i - first) << 28u) | name;
@@ -46,9 +46,10 @@ fn rasterize_software(
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) workgroups: vec3u,
 ) {
-    let place = workgroup.y * workgroups.x + workgroup.x;
+    let range = visible_range();
+    let place = range.x + workgroup.y * workgroups.x + workgroup.x;
     // A folded dispatch may have workgroups too many.
-    if (place >= min(atomicLoad(&state.visible_clusters), arrayLength(&visible_clusters))) {
+    if (place >= range.y) {
         return;
     }
     let entry = visible_clusters[place];

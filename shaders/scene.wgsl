@@ -1,5 +1,5 @@
 // Group 0: the scene, read-only, one bind group for every pass.
-import package::layout::{View, Mesh, Node, Group, Instance, Material, INSTANCE_BITS, MAX_VIEWS};
+import package::layout::{View, Mesh, MeshRoot, Node, Group, Instance, Material, INSTANCE_BITS, MAX_VIEWS};
 
 @group(0) @binding(0) var<uniform> views: array<View, MAX_VIEWS>;
 @group(0) @binding(1) var<storage, read> meshes: array<Mesh>;
@@ -12,6 +12,11 @@ import package::layout::{View, Mesh, Node, Group, Instance, Material, INSTANCE_B
 @group(0) @binding(8) var<storage, read> pool_1: array<u32>;
 @group(0) @binding(9) var<storage, read> pool_2: array<u32>;
 @group(0) @binding(10) var<storage, read> pool_3: array<u32>;
+@group(0) @binding(11) var<storage, read> instance_nodes: array<Node>; // the instance tree, root first
+@group(0) @binding(12) var<storage, read> instance_order: array<u32>; // slots as the tree's last nodes list them
+@group(0) @binding(13) var<storage, read> previous_instances: array<Instance>; // VIEW_INSTANCES_MOVED: of the last frame
+@group(0) @binding(14) var<uniform> previous_views: array<View, MAX_VIEWS>; // VIEW_HAS_HISTORY: of the last frame
+@group(0) @binding(15) var<storage, read> mesh_roots: array<MeshRoot>;
 
 // The page pool is one address space of words over four bindings of 2^pool_shift words each.
 override pool_shift: u32 = 25u;

@@ -14,7 +14,7 @@ ENGINE = Path(__file__).resolve().parent.parent / "engine"
 # A family is a module or folder of engine with the modules that it was split into.
 FAMILIES = {
     "bvh": ("bvh", "bvh_kernel", "kernel_cache"),
-    "scene": ("scene", "scene_file", "instances"),
+    "scene": ("scene", "scene_file", "instances", "instance_tree"),
     "asset": (
         "asset",
         "asset_file",
@@ -25,7 +25,7 @@ FAMILIES = {
         "page_codec",
         "page_words",
     ),
-    "reference": ("reference", "ties"),
+    "reference": ("reference", "screen_boxes", "ties"),
     "verify": ("verify", "verify_surface"),
     "calibrate": ("calibrate", "calibration_scene"),
 }

@@ -15,11 +15,12 @@ SIZES = {
     "PageHeader": 32,
     "Mesh": 96,
     "Instance": 80,
-    "View": 192,
+    "View": 256,
     "WorkItem": 8,
     "CandidateGroup": 8,
     "VisibleCluster": 8,
-    "PassState": 96,
+    "PassState": 128,
+    "MeshRoot": 32,
     "Material": 80,
 }
 

@@ -4,17 +4,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import wgpu
 
-from engine import layout
-from engine.frame.queues import Queues
+from engine.frame.queues import PHASES, Queues
 from engine.frame.scene_buffers import SceneBuffers
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
 from engine.gpu.shader import Kernel
 from engine.gpu.timing import PassTimer
-
-FOLD = layout.CONSTANTS["DISPATCH_FOLD"]
 
 
 @dataclass
@@ -27,6 +25,7 @@ class Context:
     view: ViewResources
     timer: PassTimer
     use_persistent: bool
+    use_occlusion: bool
     persistent_workgroups: int
     runtime_checks: bool
     show: int  # SHOW_* of layout.wgsl
@@ -38,6 +37,7 @@ class Context:
         return {
             **self.scene_buffers.constants,
             "use_persistent": self.use_persistent,
+            "use_occlusion": self.use_occlusion,
             "count_overdraw": self.view.count_overdraw,
             "show": self.show,
         }
@@ -51,30 +51,44 @@ class Context:
         compute.end()
 
 
-def fold(workgroups: int) -> tuple[int, int, int]:
-    """Return dispatch dimensions for at least `workgroups` (more than 65,535 in one would run none)."""
-    if workgroups <= FOLD:
-        return workgroups, 1, 1
-    return FOLD, -(-workgroups // FOLD), 1
+class PhasePass:
+    """A pass over the candidates of one phase, `PHASE_MAIN` or `PHASE_POST`: a kernel and its bind group for each.
 
-
-class IndirectPass:
-    """A pass of one compute dispatch whose size the passes before it counted on the GPU.
-
-    A subclass gives `NAME` (shader and timing label) and `ARGUMENTS` (the buffer of its dispatch).
+    A subclass gives `NAME` (shader and timing label) and records dispatches into what `begin` yields.
     """
 
     NAME: str
-    ARGUMENTS: str
 
     def __init__(self, context: Context):
         self._kernel = Kernel(context.device, self.NAME, context.constants, context.runtime_checks)
-        self._group = self._kernel.bind(1, {**context.queues.resources, **context.view.resources})
+        self._groups = [self._bind(context, context.queues.for_phase(phase)) for phase in range(len(PHASES))]
 
-    def encode(self, context: Context) -> None:
-        """Record the pass."""
-        with context.compute_pass(f"main/{self.NAME}") as compute:
+    def _bind(self, context: Context, resources: dict[str, wgpu.GPUBuffer]) -> wgpu.GPUBindGroup:
+        return self._kernel.bind(1, {**resources, **context.view.resources})
+
+    @contextmanager
+    def begin(self, context: Context, phase: int) -> Generator[wgpu.GPUComputePassEncoder]:
+        """Record a compute pass with pipeline, bind groups and the phase as its immediate set."""
+        with context.compute_pass(f"{PHASES[phase]}/{self.NAME}") as compute:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, context.scene_buffers.bind_group(self._kernel))
-            compute.set_bind_group(1, self._group)
-            compute.dispatch_workgroups_indirect(context.queues.resources[self.ARGUMENTS], 0)
+            compute.set_bind_group(1, self._groups[phase])
+            set_immediates(compute, phase)
+            yield compute
+
+
+class IndirectPass(PhasePass):
+    """A pass of one dispatch whose size the passes before it counted on the GPU, in the buffer named `ARGUMENTS`."""
+
+    ARGUMENTS: str
+
+    def encode(self, context: Context, phase: int) -> None:
+        """Record the pass."""
+        with self.begin(context, phase) as compute:
+            compute.dispatch_workgroups_indirect(context.queues.for_phase(phase)[self.ARGUMENTS], 0)
+
+
+def set_immediates(compute: wgpu.GPUComputePassEncoder, *words: int) -> None:
+    """Set the immediates of the dispatches that follow, from the first word on."""
+    data = np.array(words, np.uint32)
+    compute.set_immediates(0, data, 0, data.nbytes)

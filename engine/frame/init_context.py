@@ -1,6 +1,6 @@
 """Empty the counters, the indirect arguments and the visibility buffer."""
 
-from engine.frame.context import Context
+from engine.frame.context import Context, set_immediates
 from engine.gpu.shader import Kernel
 
 NAME = "init_context"
@@ -15,8 +15,10 @@ class InitContext:
         width, height = context.view.size
         self._workgroups = min(-(-width * height // 256), 4096)
 
-    def encode(self, context: Context) -> None:
+    def encode(self, context: Context, view_count: int) -> None:
+        """Record the pass."""
         with context.compute_pass(NAME) as compute:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, self._group)
+            set_immediates(compute, view_count)
             compute.dispatch_workgroups(self._workgroups)

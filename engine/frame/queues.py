@@ -1,6 +1,6 @@
 """CandidateNodesAndClusters and MainAndPostPassPersistentStates: what the culling passes write and hand on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import wgpu
@@ -10,8 +10,16 @@ from engine.gpu.buffers import INDIRECT, create_buffer, upload
 from engine.gpu.device import Device
 from engine.settings import FrameSettings
 
-MAX_LEVELS = 32  # depth of a BVH; an 8-ary tree over 2^32 groups has 11
+MAX_LEVELS = int(layout.CONSTANTS["MAX_LEVELS"])
 MAX_VISIBLE_CLUSTERS = 1 << layout.CONSTANTS["PLACE_BITS"]  # what a visibility sample can name
+PHASES = ("main", "post")  # PHASE_MAIN and PHASE_POST of layout.wgsl
+_ARGUMENTS_OF_A_PHASE = ("cluster_arguments", "raster_arguments", "large_arguments")
+_ARGUMENTS = {  # buffers of indirect dispatches, and how many each holds
+    **{f"{name}_{phase}": 1 for name in _ARGUMENTS_OF_A_PHASE for phase in PHASES},
+    "post_arguments": 1,  # the post pass's first level
+    "level_arguments_even": len(PHASES) * MAX_LEVELS,
+    "level_arguments_odd": len(PHASES) * MAX_LEVELS,
+}
 _WHOLE = 4  # items: every buffer is then as long as its shader takes it to be
 
 
@@ -19,9 +27,10 @@ _WHOLE = 4  # items: every buffer is then as long as its shader takes it to be
 class Capacities:
     """Items that each queue stores; a frame that asks for more is drawn again with more."""
 
-    nodes: int
+    nodes: int  # of each of the two passes
     groups: int
     clusters: int
+    hidden_clusters: int
     large_triangles: int
 
     @classmethod
@@ -35,27 +44,22 @@ class Capacities:
             nodes=whole(settings.queue_items),
             groups=whole(settings.candidate_groups),
             clusters=min(whole(settings.visible_clusters), MAX_VISIBLE_CLUSTERS),
+            hidden_clusters=whole(settings.hidden_clusters),
             large_triangles=whole(settings.large_triangles),
         )
 
-    def grown_for(
-        self, nodes: int, groups: int, clusters: int, large_triangles: int, binding_bytes: int
-    ) -> "Capacities":
+    def grown_for(self, requested: dict[str, int], binding_bytes: int) -> "Capacities":
         """Return capacities that hold what was requested, with room to spare, within what can be bound."""
 
-        def grow(capacity: int, requested: int, limit: int) -> int:
-            if requested <= capacity:
+        def grow(name: str, capacity: int) -> int:
+            if requested[name] <= capacity:
                 return capacity
-            return min(max(1 << (requested * 5 // 4 - 1).bit_length(), capacity), limit)
+            limit = MAX_VISIBLE_CLUSTERS if name == "clusters" else items
+            return min(max(1 << (requested[name] * 5 // 4 - 1).bit_length(), capacity), items, limit)
 
-        items = binding_bytes // (layout.WORK_ITEM.itemsize * _WHOLE) * _WHOLE
-        return replace(
-            self,
-            nodes=grow(self.nodes, nodes, items),
-            groups=grow(self.groups, groups, items),
-            clusters=grow(self.clusters, clusters, min(items, MAX_VISIBLE_CLUSTERS)),
-            large_triangles=grow(self.large_triangles, large_triangles, items),
-        )
+        # The node queue holds two halves.
+        items = binding_bytes // (len(PHASES) * layout.WORK_ITEM.itemsize * _WHOLE) * _WHOLE
+        return Capacities(**{name: grow(name, capacity) for name, capacity in asdict(self).items()})
 
 
 class Queues:
@@ -66,18 +70,17 @@ class Queues:
         self.capacities = capacities
         item = layout.WORK_ITEM.itemsize
         self.resources: dict[str, wgpu.GPUBuffer] = {
-            "state": create_buffer(device, "state", layout.PASS_STATE.itemsize),
-            "node_queue": create_buffer(device, "node queue", item * capacities.nodes),
+            "states": create_buffer(device, "states", len(PHASES) * layout.PASS_STATE.itemsize),
+            "node_queue": create_buffer(device, "node queue", len(PHASES) * item * capacities.nodes),
             "candidate_groups": create_buffer(device, "candidate groups", item * capacities.groups),
             "visible_clusters": create_buffer(device, "visible clusters", item * capacities.clusters),
-            "cluster_arguments": create_buffer(device, "cluster_cull arguments", 12, INDIRECT),
-            "raster_arguments": create_buffer(device, "rasterize_software arguments", 12, INDIRECT),
+            "hidden_clusters": create_buffer(device, "hidden clusters", item * capacities.hidden_clusters),
             "large_triangles": create_buffer(device, "large triangles", 4 * capacities.large_triangles),
-            "large_arguments": create_buffer(device, "rasterize_large arguments", 12, INDIRECT),
-            "level_counts": create_buffer(device, "level counts", 4 * MAX_LEVELS),
-            "level_arguments_even": create_buffer(device, "level arguments even", 12 * MAX_LEVELS, INDIRECT),
-            "level_arguments_odd": create_buffer(device, "level arguments odd", 12 * MAX_LEVELS, INDIRECT),
+            "level_counts": create_buffer(device, "level counts", len(PHASES) * 4 * MAX_LEVELS),
+            "unused": create_buffer(device, "unused", 16),
         }
+        for name, entries in _ARGUMENTS.items():
+            self.resources[name] = create_buffer(device, name.replace("_", " "), 12 * entries, INDIRECT)
         self.empty_nodes()
 
     @property
@@ -86,14 +89,24 @@ class Queues:
 
     def empty_nodes(self) -> None:
         """Mark every slot of the node queue empty. Readers empty what they take, so only an aborted frame needs it."""
-        upload(self._device, self.resources["node_queue"], np.full(2 * self.capacities.nodes, layout.NONE, np.uint32))
+        empty = np.full(self.resources["node_queue"].size // 4, layout.NONE, np.uint32)
+        upload(self._device, self.resources["node_queue"], empty)
 
-    def for_level(self, level: int) -> dict[str, wgpu.GPUBuffer]:
-        """Return the resources of a pass that visits `level` - 1 and writes the arguments of `level`.
+    def for_phase(self, phase: int, level: int = 1) -> dict[str, wgpu.GPUBuffer]:
+        """Return the resources of a pass of one phase; a traversal of `level` - 1 writes the arguments of `level`.
 
-        A dispatch may not write the buffer that its own arguments come from, so the levels take turns.
+        A dispatch may not write the buffer that its own arguments come from: the phases have buffers of their own, the
+        levels take turns, and what only the main pass writes is out of reach in the post pass.
         """
-        return {**self.resources, "level_arguments": self.level_arguments(level)}
+        own = {name: self.resources[f"{name}_{PHASES[phase]}"] for name in _ARGUMENTS_OF_A_PHASE}
+        is_main = phase == 0
+        return {
+            **self.resources,
+            **own,
+            "level_arguments": self.level_arguments(level),
+            "post_arguments": self.resources["post_arguments" if is_main else "unused"],
+            "post_cluster_arguments": self.resources["cluster_arguments_post" if is_main else "unused"],
+        }
 
     def level_arguments(self, level: int) -> wgpu.GPUBuffer:
         """Return the buffer that holds the arguments of the dispatch over `level`."""

@@ -6,6 +6,7 @@ import numpy as np
 import wgpu
 
 from engine import layout
+from engine.frame.instance_buffers import InstanceBuffers
 from engine.frame.queues import MAX_LEVELS
 from engine.gpu.buffers import UNIFORM, CapacityError, buffer_from, create_buffer, upload
 from engine.gpu.device import Device
@@ -13,6 +14,7 @@ from engine.gpu.shader import Kernel
 from engine.scene import Scene
 
 POOL_BINDINGS = 4
+LARGEST_NODE_COUNT = 1 << layout.CONSTANTS["NODE_BITS"]
 Progress = Callable[[str, int, int], None]
 
 
@@ -25,22 +27,30 @@ class SceneBuffers:
     def __init__(self, device: Device, scene: Scene, progress: Progress | None = None):
         self._device = device
         self.scene = scene
-        self._instance_revision = -1
         self._bind_groups: dict[str, wgpu.GPUBindGroup] = {}
+        if len(scene.nodes) >= LARGEST_NODE_COUNT:
+            raise CapacityError(
+                f"the scene has {len(scene.nodes)} nodes, at most {LARGEST_NODE_COUNT - 1}; use fewer assets"
+            )
+        self._instances = InstanceBuffers(device, scene)
+        view_bytes = layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"]
         self._tables = {
+            **self._instances.tables,
             "meshes": buffer_from(device, "meshes", scene.meshes),
+            "mesh_roots": buffer_from(device, "mesh roots", mesh_roots(scene.meshes, scene.groups)),
             "nodes": buffer_from(device, "nodes", scene.nodes),
             "groups": buffer_from(device, "groups", scene.groups),
             "materials": buffer_from(device, "materials", scene.materials),
-            "views": create_buffer(device, "views", layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"], UNIFORM),
+            "views": create_buffer(device, "views", view_bytes, UNIFORM),
+            "previous_views": create_buffer(device, "previous views", view_bytes, UNIFORM),
         }
-        self.depth = _depth(scene.nodes, scene.meshes["root_node"])
+        self._mesh_depth = _depth(scene.nodes, scene.meshes["root_node"])
         if self.depth > MAX_LEVELS:
             raise ValueError(
-                f"a hierarchy of the scene is {self.depth} levels deep, at most {MAX_LEVELS}; build it again"
+                f"a hierarchy of the scene is {self._mesh_depth} levels deep, under an instance tree of"
+                f" {self._instances.depth}; together at most {MAX_LEVELS}: build it again"
             )
         self._upload_pages(progress)
-        self.update_instances()
 
     @property
     def constants(self) -> dict[str, int]:
@@ -51,22 +61,22 @@ class SceneBuffers:
         """Size of each buffer of the scene."""
         return {name: buffer.size for name, buffer in self._tables.items()}
 
-    def update_instances(self) -> None:
-        """Upload the instance table if it changed."""
-        if self._instance_revision == self.scene.revision:
-            return
-        records = self.scene.instances
-        old = self._tables.get("instances")
-        if old is None or old.size < records.nbytes:
-            self._tables["instances"] = buffer_from(self._device, "instances", records)
-            self._bind_groups.clear()
-        else:
-            upload(self._device, old, records)
-        self._instance_revision = self.scene.revision
+    @property
+    def depth(self) -> int:
+        """Levels of nodes below one another: of the instance tree and the deepest hierarchy."""
+        return self._instances.depth + self._mesh_depth
 
-    def write_views(self, views: np.ndarray) -> None:
-        """Upload layout.VIEW records (k,), k at most MAX_VIEWS."""
+    def update_instances(self) -> bool:
+        """Upload what changed of the instances; return whether anything did since the last call."""
+        if self._instances.update():
+            self._tables |= self._instances.tables
+            self._bind_groups.clear()
+        return self._instances.moved
+
+    def write_views(self, views: np.ndarray, previous_views: np.ndarray) -> None:
+        """Upload layout.VIEW records (k,) of this frame and of the last one, k at most MAX_VIEWS."""
         upload(self._device, self._tables["views"], views)
+        upload(self._device, self._tables["previous_views"], previous_views)
 
     def cluster_index(self, addresses: np.ndarray) -> np.ndarray:
         """Return the scene-wide number (n,) uint32 of the clusters whose records lie at pool words `addresses`."""
@@ -120,6 +130,24 @@ def _place_pages(word_counts: np.ndarray, binding_words: int) -> np.ndarray:
         if across.size:
             addresses[across[0] :] += border - addresses[across[0]]
     return addresses
+
+
+def mesh_roots(meshes: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the layout.MESH_ROOT records (M,) of meshes.
+
+    All other groups were made, directly or not, into members of the root group, whose sphere therefore contains theirs.
+    """
+    records = np.zeros(len(meshes), layout.MESH_ROOT)
+    records["root_node"] = meshes["root_node"]
+    is_root = groups["geometric_error"] >= np.float32(layout.CONSTANTS["ROOT_ERROR"])
+    roots, mesh = np.flatnonzero(is_root), groups["mesh"]
+    records["group"][mesh[roots]] = roots
+    for name in ("center", "radius"):
+        records[name][mesh[roots]] = groups[name][roots]
+    records["group"][np.bincount(mesh[roots], minlength=len(meshes)) != 1] = layout.NONE
+    for name in ("geometric_error", "attribute_error"):
+        np.maximum.at(records[name], mesh[~is_root], groups[name][~is_root])
+    return records
 
 
 def _depth(nodes: np.ndarray, roots: np.ndarray) -> int:

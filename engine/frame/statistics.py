@@ -4,15 +4,18 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from engine import layout
 from engine.frame.queues import Capacities
 
-REASONS = ("frustum", "detail", "size", "occlusion")
+KINDS = ("instance_nodes", "instances", "nodes", "clusters")  # TALLY_* of layout.wgsl
+OUTCOMES = ("kept", "frustum", "detail", "size", "occlusion")  # OUTCOME_*
 
 
 @dataclass
 class Funnel:
-    """One kind of thing in one pass over the hierarchy: how many were tested, kept, and culled by what."""
+    """One kind of thing in one pass over the hierarchy: how many were tested, kept, and culled by what.
+
+    What the main pass counts as culled by occlusion is tested again in the post pass.
+    """
 
     tested: int
     kept: int
@@ -35,7 +38,7 @@ class FrameStatistics:
     size: tuple[int, int]
     traversal: str
     error_pixels: float
-    passes: dict[str, dict[str, Funnel]]  # "main" -> instances, nodes, clusters
+    passes: dict[str, dict[str, Funnel]]  # "main" or "post" -> one of KINDS
     clusters: dict[str, int]  # drawn by raster
     triangles: dict[str, int]
     queues: dict[str, Queue]
@@ -53,25 +56,26 @@ class FrameStatistics:
 
 def funnels(state: np.ndarray) -> dict[str, Funnel]:
     """Return the funnels of a layout.PASS_STATE record by kind."""
-    result = {}
-    for kind in ("instances", "nodes", "clusters"):
-        tested = int(state[f"{kind}_tested"])
-        culled = {
-            reason: int(state[f"{kind}_culled_{reason}"])
-            for reason in REASONS
-            if f"{kind}_culled_{reason}" in layout.PASS_STATE.names
-        }
-        result[kind] = Funnel(tested, tested - sum(culled.values()), culled)
-    return result
+    tally = state["tally"].reshape(len(KINDS), len(OUTCOMES)).tolist()
+    return {
+        kind: Funnel(sum(counts), counts[0], dict(zip(OUTCOMES[1:], counts[1:], strict=True)))
+        for kind, counts in zip(KINDS, tally, strict=True)
+    }
 
 
-def queue_fill(state: np.ndarray, capacities: Capacities) -> dict[str, Queue]:
-    """Return requested, stored and capacity of each queue from a layout.PASS_STATE record."""
+def totals(states: np.ndarray, kind: str) -> dict[str, int]:
+    """Return clusters or triangles drawn by each rasteriser, from layout.PASS_STATE records (2,) of both passes."""
+    return {name: int(states[f"{kind}_{name}"].sum()) for name in ("software", "hardware")}
+
+
+def queue_fill(states: np.ndarray, capacities: Capacities) -> dict[str, Queue]:
+    """Return requested, stored and capacity of each queue from layout.PASS_STATE records (2,) of both passes."""
     requested = {
-        "nodes": int(state["node_progress"]) >> 32,
-        "groups": int(state["candidate_groups"]),
-        "clusters": int(state["visible_clusters"]),
-        "large_triangles": int(state["large_triangles"]),
+        "nodes": int((states["node_progress"] >> np.uint64(32)).max()),
+        "groups": int(states["candidate_groups"].max()),
+        "clusters": int(states["visible_clusters"].sum(dtype=np.int64)),
+        "hidden_clusters": int(states["hidden_clusters"].sum(dtype=np.int64)),
+        "large_triangles": int(states["large_triangles"].max()),
     }
     return {
         name: Queue(count, min(count, getattr(capacities, name)), getattr(capacities, name))

@@ -11,7 +11,7 @@ ENTRY_POINTS = sorted(p.stem for p in shader_folder().glob("*.wgsl") if "@comput
 
 
 def test_there_are_shaders_to_compile():
-    assert {"instance_cull", "persistent_cull", "levels_cull", "cluster_cull", "rasterize_software"} <= set(
+    assert {"persistent_cull", "levels_cull", "cluster_cull", "rasterize_software", "depth_pyramid"} <= set(
         ENTRY_POINTS
     )
 
@@ -38,7 +38,7 @@ def test_bindings_are_found_by_reflection():
     found = {b.name: (b.group, b.index, b.kind) for b in link("cluster_cull").bindings}
     assert found["views"] == (0, 0, "uniform")
     assert found["nodes"] == (0, 2, "read-only-storage")
-    assert found["visible_clusters"] == (1, 2, "storage")
+    assert found["visible_clusters"] == (1, 8, "storage")
 
 
 def test_missing_files_and_items_are_named(tmp_path):

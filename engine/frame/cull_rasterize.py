@@ -1,0 +1,46 @@
+"""CullRasterize: from the roots of the instance tree to samples in the visibility buffer, in two passes.
+
+The main pass draws what the depth pyramid of the last frame does not hide. The post pass asks again about the rest,
+with a pyramid of what the main pass drew, and goes on where the main pass stopped (Karis et al., "Nanite: A Deep
+Dive", SIGGRAPH 2021). What is drawn in the end is right whatever the last frame showed: its pyramid only decides
+what comes first.
+"""
+
+from engine import layout
+from engine.frame.cluster_cull import ClusterCull
+from engine.frame.context import Context
+from engine.frame.depth_pyramid import DepthPyramid
+from engine.frame.init_context import InitContext
+from engine.frame.levels_cull import LevelsCull
+from engine.frame.persistent_cull import PersistentCull
+from engine.frame.rasterize_large import RasterizeLarge
+from engine.frame.rasterize_software import RasterizeSoftware
+
+MAIN, POST = layout.CONSTANTS["PHASE_MAIN"], layout.CONSTANTS["PHASE_POST"]
+
+
+class CullRasterize:
+    """The passes of both phases, for the views that were written to the scene's buffers."""
+
+    def __init__(self, context: Context):
+        self.init_context = InitContext(context)
+        self.phase_passes = [
+            PersistentCull(context) if context.use_persistent else LevelsCull(context),
+            ClusterCull(context),
+            RasterizeSoftware(context),
+            RasterizeLarge(context),
+        ]
+        self.depth_pyramid = DepthPyramid(context) if context.use_occlusion else None
+
+    def encode(self, context: Context, view_count: int) -> None:
+        """Record everything from emptied buffers to the complete visibility buffer."""
+        self.init_context.encode(context, view_count)
+        self._encode_phase(context, MAIN)
+        if self.depth_pyramid:
+            self.depth_pyramid.encode(context, MAIN)
+            self._encode_phase(context, POST)
+            self.depth_pyramid.encode(context, POST)
+
+    def _encode_phase(self, context: Context, phase: int) -> None:
+        for one in self.phase_passes:
+            one.encode(context, phase)
