@@ -171,7 +171,7 @@ MUTATIONS = {
     "a rectangle that is too small": ("occlusion", "high = max(high, place);", "high = place;"),
     "the far side's depth": ("occlusion", "view.near / nearest", "view.near / (2.0 * center.z - nearest)"),
     "the nearest depth of a cell": ("depth_pyramid", "farthest = min(farthest, value);", "farthest = value;"),
-    "a level too coarse's cells": ("occlusion", "start + row * cells.x + column", "start + column"),
+    "another cell": ("occlusion", "start + row * cells.x + column", "start + cells.x * cells.y - 1u"),
     "hidden children are forgotten": (
         "persistent_cull",
         "let is_left = is_leader && hidden != 0u;",

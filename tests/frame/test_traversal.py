@@ -65,7 +65,7 @@ def test_the_drawn_set_is_the_reference_set(renderer, sample_asset, traversal):
 
 @pytest.mark.parametrize("traversal", ["persistent", "levels"])
 def test_the_funnel_counts_what_the_reference_counts(renderer, sample_asset, traversal):
-    scene = crowd(sample_asset("sphere", 5000), 30, seed=5)
+    scene = crowd(sample_asset("sphere", 5000), 200, seed=5)
     camera = Camera(eye=(0.0, 1.0, 0.0), target=(9.0, 0.0, 4.0))
     settings, size = FrameSettings(traversal=traversal, error_pixels=0.01, occlusion=False), (40, 23)
     funnel = renderer.render(scene, camera, settings, size).statistics
@@ -80,7 +80,6 @@ def test_the_funnel_counts_what_the_reference_counts(renderer, sample_asset, tra
         for reason, count in main[kind].culled.items():
             assert count == getattr(expected, f"{kind}_{reason}"), (kind, reason)
     assert main["instance_nodes"].culled["frustum"] > 0
-    assert main["nodes"].culled["frustum"] > 0
     assert funnel.queues["groups"].requested == expected.groups
     assert main["clusters"].tested == expected.clusters_tested
     assert main["clusters"].kept == funnel.clusters["software"]
