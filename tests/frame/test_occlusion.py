@@ -171,7 +171,7 @@ MUTATIONS = {
     "a rectangle that is too small": ("occlusion", "high = max(high, place);", "high = place;"),
     "the far side's depth": ("occlusion", "view.near / nearest", "view.near / (2.0 * center.z - nearest)"),
     "the nearest depth of a cell": ("depth_pyramid", "farthest = min(farthest, value);", "farthest = value;"),
-    "another cell": ("occlusion", "start + row * cells.x + column", "start + cells.x * cells.y - 1u"),
+    "another cell": ("occlusion", "start + row * cells.x + column", "start + (cells.y - 1u) * cells.x + cells.x / 2u"),
     "hidden children are forgotten": (
         "persistent_cull",
         "let is_left = is_leader && hidden != 0u;",
@@ -187,7 +187,7 @@ MUTATIONS = {
 
 def flight() -> list[Camera]:
     """Return cameras low over the hills of a terrain of 100 m, which hide one another."""
-    return [Camera((-45.0 + 6.0 * i, 8.0, 40.0 - 5.0 * i), (20.0, -3.0, -20.0), fov_degrees=70.0) for i in range(6)]
+    return [Camera((-40.0 + 6.0 * i, 22.0, 40.0 - 5.0 * i), (20.0, -8.0, -20.0), fov_degrees=50.0) for i in range(6)]
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
