@@ -171,7 +171,11 @@ MUTATIONS = {
     "a rectangle that is too small": ("occlusion", "high = max(high, place);", "high = place;"),
     "the far side's depth": ("occlusion", "view.near / nearest", "view.near / (2.0 * center.z - nearest)"),
     "the nearest depth of a cell": ("depth_pyramid", "farthest = min(farthest, value);", "farthest = value;"),
-    "another cell": ("occlusion", "start + row * cells.x + column", "start + (cells.y - 1u) * cells.x + cells.x / 2u"),
+    "another cell": (
+        "occlusion",
+        "start + row * cells.x + column",
+        "start + (row + cells.y / 2u) % cells.y * cells.x + column",
+    ),
     "hidden children are forgotten": (
         "persistent_cull",
         "let is_left = is_leader && hidden != 0u;",
