@@ -72,14 +72,18 @@ fn cluster_cull(
 ) {
     clear_tally(lane);
     workgroupBarrier();
-    let stride = workgroups.x * LANES;
     let group_count = min(atomicLoad(&states[dispatch.phase].candidate_groups), arrayLength(&candidate_groups));
-    for (var first = workgroup.x * LANES; first < group_count; first += stride) {
-        judge_members(first + lane, group_count, min(subgroup_size, LANES), subgroup_lane);
+    // All subgroups get the same number of groups, at most one a lane; where there are many, several times.
+    let lanes = min(subgroup_size, LANES);
+    let subgroups = workgroups.x * (LANES / lanes);
+    let batch = clamp((group_count + subgroups - 1u) / subgroups, 1u, lanes);
+    let subgroup = workgroup.x * (LANES / lanes) + lane / lanes;
+    for (var first = subgroup * batch; first < group_count; first += subgroups * batch) {
+        judge_members(select(group_count, first + subgroup_lane, subgroup_lane < batch), group_count, lanes, subgroup_lane);
     }
     if (dispatch.phase == PHASE_POST) {
         let hidden_count = min(atomicLoad(&states[PHASE_MAIN].hidden_clusters), arrayLength(&hidden_clusters));
-        for (var first = workgroup.x * LANES; first < hidden_count; first += stride) {
+        for (var first = workgroup.x * LANES; first < hidden_count; first += workgroups.x * LANES) {
             var entry = VisibleCluster(0u, NONE);
             if (first + lane < hidden_count) {
                 entry = hidden_clusters[first + lane];

@@ -4,7 +4,7 @@
 // A workgroup reduces a tile of 64 x 64 pixels to levels 1 to 6. Cells of the levels above span several tiles, whose
 // workgroups meet in an atomicMin. Those levels are there twice: main pass and post pass each write a half that the
 // other one has emptied, so no dispatch in between has to.
-import package::layout::{PYRAMID_SHARED_LEVEL, PHASE_MAIN};
+import package::layout::{PassState, PYRAMID_SHARED_LEVEL, PHASE_MAIN, PHASE_POST};
 import package::scene::{views};
 
 struct DepthPyramid {
@@ -15,11 +15,11 @@ var<immediate> dispatch: DepthPyramid;
 
 @group(1) @binding(0) var<storage, read> visibility: array<vec2u>; // low word, depth bits
 @group(1) @binding(1) var<storage, read_write> pyramid: array<atomic<u32>>;
+@group(1) @binding(2) var<storage, read_write> states: array<PassState, 2>;
 
-const TILE_PIXELS: u32 = 64u;
 const FARTHEST_UNKNOWN: u32 = 0xffffffffu; // no pixel: does not limit the minimum
 
-var<workgroup> cells: array<u32, 256>;
+var<workgroup> cells: array<u32, 1024>;
 
 fn level_size(size: vec2u, level: u32) -> vec2u {
     return (size + (1u << level) - 1u) >> vec2u(level);
@@ -33,6 +33,12 @@ fn store_cell(level: u32, cell: vec2u, value: u32) {
     }
 }
 
+fn load_cell(level: u32, cell: vec2u) -> u32 {
+    let view = views[dispatch.view];
+    let size = level_size(view.size, level);
+    return atomicLoad(&pyramid[view.pyramid_offsets[level >> 2u][level & 3u] + cell.y * size.x + cell.x]);
+}
+
 fn pixel_depth(pixel: vec2u) -> u32 {
     let view_size = views[dispatch.view].size;
     if (any(pixel >= view_size)) {
@@ -43,22 +49,26 @@ fn pixel_depth(pixel: vec2u) -> u32 {
 
 @compute @workgroup_size(256)
 fn depth_pyramid(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) tile: vec3u) {
-    // Each lane: a block of 4 x 4 pixels, four cells of level 1, one of level 2.
-    let block = vec2u(lane % 16u, lane / 16u);
-    var farthest = FARTHEST_UNKNOWN;
+    if (dispatch.phase == PHASE_POST && atomicLoad(&states[PHASE_POST].visible_clusters) == 0u) {
+        // Nothing was drawn since the main pass built it.
+        if (lane == 0u) {
+            join_tiles(tile.xy, load_cell(6u, tile.xy));
+        }
+        return;
+    }
+    // Neighbouring lanes read neighbouring pixels: four quads each, in rows of 32.
     for (var i = 0u; i < 4u; i++) {
-        let quad = tile.xy * 32u + block * 2u + vec2u(i & 1u, i >> 1u);
+        let cell = vec2u(lane % 32u, lane / 32u + 8u * i);
+        let quad = tile.xy * 32u + cell;
         let value = min(
             min(pixel_depth(2u * quad), pixel_depth(2u * quad + vec2u(1u, 0u))),
             min(pixel_depth(2u * quad + vec2u(0u, 1u)), pixel_depth(2u * quad + vec2u(1u, 1u))),
         );
         store_cell(1u, quad, value);
-        farthest = min(farthest, value);
+        cells[cell.y * 32u + cell.x] = value;
     }
-    store_cell(2u, tile.xy * 16u + block, farthest);
-    cells[lane] = farthest;
-    var side = 16u;
-    for (var level = 3u; level <= 6u; level++) {
+    var side = 32u;
+    for (var level = 2u; level <= 6u; level++) {
         workgroupBarrier();
         side = side / 2u;
         let is_active = lane < side * side;

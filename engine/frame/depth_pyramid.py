@@ -13,7 +13,7 @@ class DepthPyramid:
 
     def __init__(self, context: Context):
         self._kernel = Kernel(context.device, NAME, context.constants, context.runtime_checks)
-        self._group = self._kernel.bind(1, context.view.resources)
+        self._group = self._kernel.bind(1, {**context.queues.resources, **context.view.resources})
 
     def encode(self, context: Context, phase: int) -> None:
         """Record the pass after the main pass (`phase` PHASE_MAIN) or the post pass of a frame."""

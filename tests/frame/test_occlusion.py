@@ -170,7 +170,11 @@ def test_the_drawn_set_is_the_reference_set_with_both_pyramids(device, sample_as
 MUTATIONS = {
     "a rectangle that is too small": ("occlusion", "high = max(high, place);", "high = place;"),
     "the far side's depth": ("occlusion", "view.near / nearest", "view.near / (2.0 * center.z - nearest)"),
-    "the nearest depth of a cell": ("depth_pyramid", "farthest = min(farthest, value);", "farthest = value;"),
+    "the nearest depth of a cell": (
+        "depth_pyramid",
+        "value = min(min(cells[corner],",
+        "value = max(min(cells[corner],",
+    ),
     "another cell": (
         "occlusion",
         "start + row * cells.x + column",
