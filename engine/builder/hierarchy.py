@@ -1,5 +1,8 @@
 """Build the cluster hierarchy of one mesh: cluster, group, simplify, and again, until one cluster is left.
 
+That cluster goes on alone, halved again and again down to a few triangles: instances of a crowd that are two pixels
+high are drawn by thousands, and then each of its triangles counts.
+
 After B. Karis, R. Stubbe, G. Wihlidal, A deep dive into Nanite virtualized geometry, 2021; quick-VDR (S. Yoon,
 B. Salomon, R. Gayle, D. Manocha, 2004) and F. Ponchio, Multiresolution structures for interactive visualization of
 very large 3D datasets, 2009, for why a cut of such a hierarchy has no cracks.
@@ -30,6 +33,7 @@ STEERING = 0.3  # of a UV's or colour's length, where it competes with geometry:
 GROWTH = 1.0 + 2.0**-20  # of an error from child to group, at least
 _BATCH_GROUPS = 1024  # simplified before their results are stored: bounds the memory
 _MOST_LEVELS = 240  # a level is a byte in the file
+LEAST_TRIANGLES = 8  # of a mesh that is one cluster: at most so many are not simplified further
 _TRIES = 2  # of a cluster in groups that do not shrink, before such a group is thinned
 
 
@@ -95,11 +99,15 @@ def build_hierarchy(mesh: WeldedMesh, settings: BuildSettings, progress: Progres
     weights = attribute_weights(mesh, settings)
     alive = np.arange(len(build.faces))
     total, done, urgent, level = 2 * len(mesh.faces), 0, False, 0
-    while len(alive) > 1 and level < _MOST_LEVELS:
+    while level < _MOST_LEVELS and (len(alive) > 1 or np.diff(build.faces[alive]) > LEAST_TRIANGLES):
+        alone = len(alive) == 1
         row, alive = _build_level(build, alive, level, weights, settings, urgent, mesh.step)
+        is_last = (urgent or alone) and row["stuck"] == row["groups"]
+        if is_last and alone:
+            break  # the one cluster is the root
         report.append(row)
         LOGGER.debug("mesh %s level %d: %s", mesh.name, level, row)
-        if urgent and row["stuck"] == row["groups"]:
+        if is_last:
             break  # nothing shrinks, thinned or not: several roots
         urgent = 2 * row["stuck"] > row["groups"]
         done += row["triangles"]
@@ -234,6 +242,8 @@ def _build_batch(
     build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)
     simplify_groups(tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, out)
     counts, errors = out[0], out[9] * [settings.error_margin, 1.0]
+    if level_clusters == 0 and errors[0, 0] > _spheres(build, members)[1][0]:
+        counts[:] = 0  # who may see so large an error sees no pixel of the mesh
     shrunk = counts[:, 0] > 0
     made = _store(build, out, rows, level)
     runs = np.split(members, first[1:-1])
@@ -310,11 +320,8 @@ def _add_groups(build: _Build, runs: list[np.ndarray], level: int, errors: np.nd
     first = np.append(0, np.cumsum([len(run) for run in runs]))
     members = np.concatenate(runs)
     made_by = build.made_by[members]
-    source = np.minimum(members, len(build.source_radius) - 1)
     is_source = made_by < 0
-    center = np.where(is_source[:, None], build.source_center[source], _rows(build.center, made_by))
-    radius = np.where(is_source, build.source_radius[source], _rows(build.radius, made_by))
-    group_center, group_radius = merge_spheres(center, radius, first)
+    group_center, group_radius = merge_spheres(*_spheres(build, members), first)
     children = [
         np.where(is_source, np.float32(0), _rows(values, made_by)) for values in (build.geometric, build.attribute)
     ]
@@ -325,6 +332,14 @@ def _add_groups(build: _Build, runs: list[np.ndarray], level: int, errors: np.nd
     build.attribute = np.concatenate([build.attribute, grown_error(errors[:, 1], least[1])])
     build.group_members += runs
     build.group_level += [level] * len(runs)
+
+
+def _spheres(build: _Build, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return center (n, 3) and radius (n,) of what clusters were made from: source clusters, or groups."""
+    made_by = build.made_by[members]
+    source, is_source = np.minimum(members, len(build.source_radius) - 1), made_by < 0
+    center = np.where(is_source[:, None], build.source_center[source], _rows(build.center, made_by))
+    return center, np.where(is_source, build.source_radius[source], _rows(build.radius, made_by))
 
 
 def _rows(values: np.ndarray, index: np.ndarray) -> np.ndarray:
