@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from engine.builder.attribute_weights import attribute_weights
 from engine.builder.clusters import cluster_mesh
 from engine.builder.groups import cluster_adjacency, partition_clusters, shared_positions
 from engine.builder.level import copy_runs, group_outputs, simplify_groups, store_groups
 from engine.builder.nearest import build_source_tree
 from engine.builder.samples import SURFACE_POINTS, make_samples, samples_above, widened
+from engine.builder.silhouette import REFERENCE, silhouette_reference
 from engine.builder.spheres import cluster_spheres, merge_spheres
 from engine.builder.weld import WeldedMesh
 from engine.layout import CONSTANTS
@@ -29,7 +31,6 @@ LOGGER = logging.getLogger("engine")
 Progress = Callable[[str, int, int], None]
 
 ROOT_ERROR = CONSTANTS["ROOT_ERROR"]
-STEERING = 0.3  # of a UV's or colour's length, where it competes with geometry: more costs distance, less costs looks
 GROWTH = 1.0 + 2.0**-20  # of an error from child to group, at least
 _BATCH_GROUPS = 1024  # simplified before their results are stored: bounds the memory
 _MOST_LEVELS = 240  # a level is a byte in the file
@@ -76,6 +77,9 @@ class _Build:
     tries: np.ndarray  # (C,) int32: how often its group did not shrink
     source_center: np.ndarray  # (source clusters, 3) float32
     source_radius: np.ndarray  # (source clusters,) float32
+    silhouette: np.ndarray = field(
+        default_factory=lambda: np.zeros(REFERENCE)
+    )  # see silhouette.py; of the first lone group
     out: tuple | None = None  # room for results, used again and again
     group_members: list[np.ndarray] = field(default_factory=list)  # clusters
     group_level: list[int] = field(default_factory=list)
@@ -122,30 +126,6 @@ def build_hierarchy(mesh: WeldedMesh, settings: BuildSettings, progress: Progres
     return hierarchy
 
 
-def attribute_weights(mesh: WeldedMesh, settings: BuildSettings) -> np.ndarray:
-    """Return (2, k) float32: what a unit of each attribute column counts as, where it steers and where it is claimed.
-
-    Lattice units, but for a claimed normal (columns 0:3) edges of the triangle that shows it (see error.py).
-    """
-    sample = mesh.faces[:: max(1, len(mesh.faces) // 16384)]
-    ends = mesh.lattice[mesh.vertex_position[sample]].astype(np.float64)
-    lengths = np.linalg.norm(ends - np.roll(ends, 1, axis=1), axis=2)
-    edge = max(float(np.median(lengths)), 1.0)
-    weights = [np.full(3, settings.normal_weight * edge)]
-    if mesh.has_uvs:
-        uvs = mesh.attributes[sample][:, :, 3:5].astype(np.float64)
-        spans = np.linalg.norm(uvs - np.roll(uvs, 1, axis=1), axis=2)
-        textured = spans > 1e-9  # less is noise, and its ratio may not be finite
-        ratios = lengths[textured] / spans[textured]
-        weights.append(np.full(2, settings.uv_weight * float(np.median(ratios)) if len(ratios) else 0.0))
-    if mesh.has_colors:
-        weights.append(np.full(4, settings.color_weight * edge))
-    claim = np.concatenate(weights).astype(np.float32)
-    steering = STEERING * claim
-    steering[:3], claim[:3] = claim[:3], settings.normal_weight
-    return np.stack([steering, claim])
-
-
 def _source_level(mesh: WeldedMesh, settings: BuildSettings) -> _Build:
     order, first = cluster_mesh(
         mesh.lattice, mesh.vertex_position, mesh.faces, mesh.face_material,
@@ -178,6 +158,8 @@ def _build_level(
     start = time.perf_counter()
     order, first_member, locked = _group_clusters(build, alive, settings)
     members = alive[order]
+    if len(first_member) == 2 and build.silhouette[-1] == 0.0:
+        build.silhouette = _silhouette(build, alive)
     grouped = time.perf_counter()
     groups = len(first_member) - 1
     stuck = np.maximum.reduceat(build.tries[members], first_member[:-1])
@@ -208,6 +190,13 @@ def _build_level(
     }, np.concatenate(next_alive)
 
 
+def _silhouette(build: _Build, alive: np.ndarray) -> np.ndarray:
+    lattice, vertex_position, _, faces, _ = build.pool
+    return silhouette_reference(
+        lattice, vertex_position, np.concatenate([faces[low:high] for low, high in build.faces[alive]])
+    )
+
+
 def _group_clusters(build: _Build, alive: np.ndarray, settings: BuildSettings) -> tuple[np.ndarray, ...]:
     """Return order (c,) and first (g + 1,) of the members of each group, and locked (P,) bool."""
     lattice, vertex_position, _, faces, _ = build.pool
@@ -236,7 +225,7 @@ def _build_batch(
     rows = _output_rows(ranges, first, settings)
     limits = (
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
-        settings.error_percentile, SURFACE_POINTS,
+        settings.error_percentile, SURFACE_POINTS, build.silhouette,
     )  # fmt: skip
     room = samples_above(samples[0].shape[1], level_clusters)
     build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)
