@@ -49,8 +49,8 @@ def test_the_asset_holds_the_mesh(built):
     assert len(asset.instances) == 1
     low, high = asset.bounds()
     # levels of a few triangles may stand out by 4 % of the diagonal, the source clusters by a lattice step
-    assert np.allclose(low, -1, atol=0.15)
-    assert np.allclose(high, 1, atol=0.15)
+    assert np.allclose(low, -1, atol=0.2)
+    assert np.allclose(high, 1, atol=0.2)
     assert asset.metadata["sources"] == ["bumps.obj"]
     assert asset.metadata["settings"]["cluster_triangles"] == 128
 
