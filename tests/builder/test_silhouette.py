@@ -72,7 +72,7 @@ def test_places_count_from_the_origin_of_the_group():
 
 def test_flat_parts_grow_about_their_centres():
     sheet = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float)
-    place = np.rint(SCALE * np.concatenate([sheet, sheet + [3, 0, 0], sheet + [0, 3, 0], sheet + [3, 3, 0]]))
+    place = np.rint(SCALE * np.concatenate([sheet, *(sheet + away for away in ([3, 0, 0], [0, 3, 0], [3, 3, 0]))]))
     faces = (np.array([[0, 1, 2], [0, 2, 3]]) + 4 * np.arange(4)[:, None, None]).reshape(-1, 3).astype(np.int32)
     reference = reference_of(place, faces)
     centers = place.reshape(4, 4, 3).mean(axis=1).repeat(4, axis=0)
