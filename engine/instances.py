@@ -42,6 +42,8 @@ def _fill_records(records: np.ndarray, origins: np.ndarray, transforms: np.ndarr
     rounded = [column.astype(np.float32) for column in columns]
     for name, column in zip(("linear_x", "linear_y", "linear_z"), rounded):
         records[name] = column
+    if (transforms[:, :, :3] == transforms[:1, :, :3]).all():  # a grid: one of them tells for all
+        columns, rounded = [column[:1] for column in columns], [column[:1] for column in rounded]
     scale = largest_singular_value(*(column.astype(float) for column in rounded))
     determinant = _determinant(*columns)
     _refuse(np.abs(determinant) <= LEAST_VOLUME * scale**3, first, "is singular (it flattens the mesh)")

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Write test meshes of any size: sphere, terrain, parts, foliage, or a subdivided mesh file.
+"""Write test meshes of any size: sphere, terrain, parts, foliage, or a subdivided or decimated mesh file.
 
     python tools/make_mesh.py sphere --triangles 20000 -o sphere.ply
     python tools/make_mesh.py subdivide model.ply --times 2 --displacement 0.1 -o model_16x.ply
+    python tools/make_mesh.py decimate model.ply --triangles 5000 -o model_5k.ply
 
 Every maker returns (positions (n, 3) float64, faces (m, 3) int32); `foliage` also (n, 2) UVs. All are seeded.
 """
@@ -15,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 def sphere(triangles: int, radius: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -255,22 +258,46 @@ def write_mesh(path: str | Path, positions: np.ndarray, faces: np.ndarray, uvs: 
     writers[suffix](path, positions, faces, uvs)
 
 
-def _subdivided_file(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+def decimate(positions: np.ndarray, faces: np.ndarray, triangles: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mesh simplified to about `triangles` triangles (more where no legal collapse is left).
+
+    All of it is one group to the builder's simplifier; vertices at one place are joined first, normals do not steer.
+    """
+    from engine.builder.simplify import STRICT, simplify_group
+    from engine.builder.source import SourceMesh
+    from engine.builder.weld import choose_lattice, weld
+    from engine.settings import BuildSettings
+
+    if triangles < 1:
+        raise ValueError(f"{triangles} triangles; keep one at least")
+    settings = BuildSettings()
+    material = np.zeros(len(faces), np.int32)
+    source = SourceMesh("mesh", positions.astype(np.float64), faces.astype(np.int32), None, None, None, material)
+    step, origins = choose_lattice([source], settings)
+    mesh = weld(source, step, origins[0], settings)
+    count, kept, _, place, vertex_position, _, _, _, _ = simplify_group(
+        mesh.lattice.astype(np.float64), np.zeros(len(mesh.lattice), np.bool_), mesh.vertex_position,
+        mesh.attributes[:, :3].copy(), np.zeros(3, np.float32), mesh.faces, mesh.face_material, triangles, STRICT,
+    )  # fmt: skip
+    used, number = np.unique(vertex_position[kept[:count]], return_inverse=True)
+    return place[used] * step + origins[0], number.reshape(-1, 3).astype(np.int32)
+
+
+def _read(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions and faces of all meshes of a file."""
     from engine.builder.meshfile import read_mesh_file
 
-    meshes = read_mesh_file(options.mesh).meshes
+    meshes = read_mesh_file(path).meshes
     offsets = np.cumsum([0] + [len(mesh.positions) for mesh in meshes])
     positions = np.concatenate([mesh.positions for mesh in meshes])
-    faces = np.concatenate([mesh.faces + offset for mesh, offset in zip(meshes, offsets[:-1], strict=True)])
-    return subdivide(positions, faces, options.times, options.displacement, options.seed)
+    return positions, np.concatenate([mesh.faces + first for mesh, first in zip(meshes, offsets[:-1], strict=True)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("sphere", "terrain", "parts", "foliage", "subdivide"):
+    for name in ("sphere", "terrain", "parts", "foliage", "subdivide", "decimate"):
         command = commands.add_parser(name)
         command.add_argument("-o", "--output", required=True, help=".ply or .glb file")
         command.add_argument("--seed", type=int, default=0)
@@ -278,12 +305,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument("mesh", help="any mesh file")
             command.add_argument("--times", type=int, default=1, help="each makes four triangles of one")
             command.add_argument("--displacement", type=float, default=0.1, help="in edge lengths")
+        elif name == "decimate":
+            command.add_argument("mesh", help="any mesh file")
+            command.add_argument("--triangles", type=int, default=5000)
         else:
             command.add_argument("--triangles", type=int, default=20000)
     options = parser.parse_args(arguments)
     try:
         if options.command == "subdivide":
-            made = _subdivided_file(options)
+            made = subdivide(*_read(options.mesh), options.times, options.displacement, options.seed)
+        elif options.command == "decimate":
+            made = decimate(*_read(options.mesh), options.triangles)
         elif options.command == "sphere":
             made = sphere(options.triangles)
         else:

@@ -1,5 +1,8 @@
 """Build the cluster hierarchy of one mesh: cluster, group, simplify, and again, until one cluster is left.
 
+That cluster goes on alone, halved again and again down to a few triangles: instances of a crowd that are two pixels
+high are drawn by thousands, and then each of its triangles counts.
+
 After B. Karis, R. Stubbe, G. Wihlidal, A deep dive into Nanite virtualized geometry, 2021; quick-VDR (S. Yoon,
 B. Salomon, R. Gayle, D. Manocha, 2004) and F. Ponchio, Multiresolution structures for interactive visualization of
 very large 3D datasets, 2009, for why a cut of such a hierarchy has no cracks.
@@ -12,11 +15,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from engine.builder.attribute_weights import attribute_weights
 from engine.builder.clusters import cluster_mesh
 from engine.builder.groups import cluster_adjacency, partition_clusters, shared_positions
 from engine.builder.level import copy_runs, group_outputs, simplify_groups, store_groups
 from engine.builder.nearest import build_source_tree
 from engine.builder.samples import SURFACE_POINTS, make_samples, samples_above, widened
+from engine.builder.silhouette import REFERENCE, silhouette_reference
 from engine.builder.spheres import cluster_spheres, merge_spheres
 from engine.builder.weld import WeldedMesh
 from engine.layout import CONSTANTS
@@ -26,10 +31,10 @@ LOGGER = logging.getLogger("engine")
 Progress = Callable[[str, int, int], None]
 
 ROOT_ERROR = CONSTANTS["ROOT_ERROR"]
-STEERING = 0.3  # of a UV's or colour's length, where it competes with geometry: more costs distance, less costs looks
 GROWTH = 1.0 + 2.0**-20  # of an error from child to group, at least
 _BATCH_GROUPS = 1024  # simplified before their results are stored: bounds the memory
 _MOST_LEVELS = 240  # a level is a byte in the file
+LEAST_TRIANGLES = 8  # of a mesh that is one cluster: at most so many are not simplified further
 _TRIES = 2  # of a cluster in groups that do not shrink, before such a group is thinned
 
 
@@ -72,6 +77,9 @@ class _Build:
     tries: np.ndarray  # (C,) int32: how often its group did not shrink
     source_center: np.ndarray  # (source clusters, 3) float32
     source_radius: np.ndarray  # (source clusters,) float32
+    silhouette: np.ndarray = field(
+        default_factory=lambda: np.zeros(REFERENCE)
+    )  # see silhouette.py; of the first lone group
     out: tuple | None = None  # room for results, used again and again
     group_members: list[np.ndarray] = field(default_factory=list)  # clusters
     group_level: list[int] = field(default_factory=list)
@@ -95,11 +103,15 @@ def build_hierarchy(mesh: WeldedMesh, settings: BuildSettings, progress: Progres
     weights = attribute_weights(mesh, settings)
     alive = np.arange(len(build.faces))
     total, done, urgent, level = 2 * len(mesh.faces), 0, False, 0
-    while len(alive) > 1 and level < _MOST_LEVELS:
+    while level < _MOST_LEVELS and (len(alive) > 1 or np.diff(build.faces[alive]) > LEAST_TRIANGLES):
+        alone = len(alive) == 1
         row, alive = _build_level(build, alive, level, weights, settings, urgent, mesh.step)
+        is_last = (urgent or alone) and row["stuck"] == row["groups"]
+        if is_last and alone:
+            break  # the one cluster is the root
         report.append(row)
         LOGGER.debug("mesh %s level %d: %s", mesh.name, level, row)
-        if urgent and row["stuck"] == row["groups"]:
+        if is_last:
             break  # nothing shrinks, thinned or not: several roots
         urgent = 2 * row["stuck"] > row["groups"]
         done += row["triangles"]
@@ -112,30 +124,6 @@ def build_hierarchy(mesh: WeldedMesh, settings: BuildSettings, progress: Progres
     if progress is not None:
         progress("simplify", total, total)
     return hierarchy
-
-
-def attribute_weights(mesh: WeldedMesh, settings: BuildSettings) -> np.ndarray:
-    """Return (2, k) float32: what a unit of each attribute column counts as, where it steers and where it is claimed.
-
-    Lattice units, but for a claimed normal (columns 0:3) edges of the triangle that shows it (see error.py).
-    """
-    sample = mesh.faces[:: max(1, len(mesh.faces) // 16384)]
-    ends = mesh.lattice[mesh.vertex_position[sample]].astype(np.float64)
-    lengths = np.linalg.norm(ends - np.roll(ends, 1, axis=1), axis=2)
-    edge = max(float(np.median(lengths)), 1.0)
-    weights = [np.full(3, settings.normal_weight * edge)]
-    if mesh.has_uvs:
-        uvs = mesh.attributes[sample][:, :, 3:5].astype(np.float64)
-        spans = np.linalg.norm(uvs - np.roll(uvs, 1, axis=1), axis=2)
-        textured = spans > 1e-9  # less is noise, and its ratio may not be finite
-        ratios = lengths[textured] / spans[textured]
-        weights.append(np.full(2, settings.uv_weight * float(np.median(ratios)) if len(ratios) else 0.0))
-    if mesh.has_colors:
-        weights.append(np.full(4, settings.color_weight * edge))
-    claim = np.concatenate(weights).astype(np.float32)
-    steering = STEERING * claim
-    steering[:3], claim[:3] = claim[:3], settings.normal_weight
-    return np.stack([steering, claim])
 
 
 def _source_level(mesh: WeldedMesh, settings: BuildSettings) -> _Build:
@@ -170,6 +158,8 @@ def _build_level(
     start = time.perf_counter()
     order, first_member, locked = _group_clusters(build, alive, settings)
     members = alive[order]
+    if len(first_member) == 2 and build.silhouette[-1] == 0.0:
+        build.silhouette = _silhouette(build, alive)
     grouped = time.perf_counter()
     groups = len(first_member) - 1
     stuck = np.maximum.reduceat(build.tries[members], first_member[:-1])
@@ -200,6 +190,13 @@ def _build_level(
     }, np.concatenate(next_alive)
 
 
+def _silhouette(build: _Build, alive: np.ndarray) -> np.ndarray:
+    lattice, vertex_position, _, faces, _ = build.pool
+    return silhouette_reference(
+        lattice, vertex_position, np.concatenate([faces[low:high] for low, high in build.faces[alive]])
+    )
+
+
 def _group_clusters(build: _Build, alive: np.ndarray, settings: BuildSettings) -> tuple[np.ndarray, ...]:
     """Return order (c,) and first (g + 1,) of the members of each group, and locked (P,) bool."""
     lattice, vertex_position, _, faces, _ = build.pool
@@ -228,12 +225,14 @@ def _build_batch(
     rows = _output_rows(ranges, first, settings)
     limits = (
         settings.cluster_triangles, settings.cluster_vertices, settings.reduction, settings.least_shrink,
-        settings.error_percentile, SURFACE_POINTS,
+        settings.error_percentile, SURFACE_POINTS, build.silhouette,
     )  # fmt: skip
     room = samples_above(samples[0].shape[1], level_clusters)
     build.out = out = group_outputs(len(thin), rows, room, weights.shape[1], build.out)
     simplify_groups(tuple(build.pool), build.tree, ranges, samples, first, locked, thin, weights, limits, rows, out)
     counts, errors = out[0], out[9] * [settings.error_margin, 1.0]
+    if level_clusters == 0 and errors[0, 0] > _spheres(build, members)[1][0]:
+        counts[:] = 0  # who may see so large an error sees no pixel of the mesh
     shrunk = counts[:, 0] > 0
     made = _store(build, out, rows, level)
     runs = np.split(members, first[1:-1])
@@ -310,11 +309,8 @@ def _add_groups(build: _Build, runs: list[np.ndarray], level: int, errors: np.nd
     first = np.append(0, np.cumsum([len(run) for run in runs]))
     members = np.concatenate(runs)
     made_by = build.made_by[members]
-    source = np.minimum(members, len(build.source_radius) - 1)
     is_source = made_by < 0
-    center = np.where(is_source[:, None], build.source_center[source], _rows(build.center, made_by))
-    radius = np.where(is_source, build.source_radius[source], _rows(build.radius, made_by))
-    group_center, group_radius = merge_spheres(center, radius, first)
+    group_center, group_radius = merge_spheres(*_spheres(build, members), first)
     children = [
         np.where(is_source, np.float32(0), _rows(values, made_by)) for values in (build.geometric, build.attribute)
     ]
@@ -325,6 +321,14 @@ def _add_groups(build: _Build, runs: list[np.ndarray], level: int, errors: np.nd
     build.attribute = np.concatenate([build.attribute, grown_error(errors[:, 1], least[1])])
     build.group_members += runs
     build.group_level += [level] * len(runs)
+
+
+def _spheres(build: _Build, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return center (n, 3) and radius (n,) of what clusters were made from: source clusters, or groups."""
+    made_by = build.made_by[members]
+    source, is_source = np.minimum(members, len(build.source_radius) - 1), made_by < 0
+    center = np.where(is_source[:, None], build.source_center[source], _rows(build.center, made_by))
+    return center, np.where(is_source, build.source_radius[source], _rows(build.radius, made_by))
 
 
 def _rows(values: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -11,12 +11,16 @@ from numba import njit
 from engine.builder.clusters import cluster_group
 from engine.builder.error import measure_group, vanished_parts
 from engine.builder.samples import FEWEST_SURFACE_POINTS, SURFACE_POINTS, joined_samples
-from engine.builder.simplify import LOOSE, STRICT
+from engine.builder.silhouette import REFERENCE, match_silhouette
+from engine.builder.simplify import HOLDING, LOOSE, STRICT
 from engine.builder.thin import is_scattered, shrink_group, thin_group
 from engine.builder.threads import run_blocks, run_tasks
 from engine.builder.wedges import turn_normals
 
 CLEARLY_BETTER = 0.9  # the least of several sampled errors is below its true one; see _badness
+FEW_CLUSTERS = 4  # of a mesh, whose triangles are large beside its limbs
+FEWEST_TRIANGLES = 6  # that one cluster may become; four can lie in a plane and vanish from the side
+SILHOUETTE_OFF = 0.2  # at most, of what one cluster becomes
 EVEN_CLUSTERS = 4  # of a target, from which on halves are rounded without bias
 MOST_PINNED = 0.1  # of a group's positions, before loose collapses are tried, too
 _BLOCK = 16  # groups or clusters of one task
@@ -115,7 +119,8 @@ def simplify_groups(
     nearest.build_source_tree; members (n, 2) int64: first and last face; samples: (position (n, s, 3), attributes
     (n, s, k), weight (n, s), count (n,)) of each member; locked (P,) bool; thin (g,) bool: where collapses do not
     suffice, thin; weights (2, k) float32: those that steer and those that claim; limits: (cluster triangles, cluster
-    vertices, reduction, least shrink, error percentile, points of each product that are compared with the source).
+    vertices, reduction, least shrink, error percentile, points of each product that are compared with the source,
+    the silhouette (8,) float64 of the mesh: see silhouette.py, where a cluster is the only one).
     Group g writes to `out` (see `group_outputs`): faces from rows[g, 0], vertices and positions from rows[g, 1],
     samples from rows[g, 2], and its counts and errors to row g; counts stay zero where it does not shrink enough.
     """
@@ -142,7 +147,7 @@ def compile_simplification() -> None:
     samples = (
         np.empty((0, 1, 3)), np.empty((0, 1, 3), np.float32), np.empty((0, 1), np.float32), np.empty(0, np.int32)
     )  # fmt: skip
-    limits = (128, 255, 0.5, 0.15, 99.5, SURFACE_POINTS)
+    limits = (128, 255, 0.5, 0.15, 99.5, SURFACE_POINTS, np.zeros(REFERENCE))
     rows = np.zeros((2, 3), np.int64)
     arguments = (
         0, empty_pool(), tree, np.empty((0, 2), np.int64), samples, np.int64(0), np.int64(0), np.empty(0, np.bool_),
@@ -201,7 +206,7 @@ def _simplify_one(
     group, pool, tree, members, samples, first_member, last_member, locked, thin, weights, limits, rows, out
 ):
     """Simplify one group, split the result into clusters and measure its error."""
-    cluster_triangles, cluster_vertices, reduction, least_shrink, percentile, surface_points = limits
+    cluster_triangles, cluster_vertices, reduction, least_shrink, percentile, surface_points, silhouette = limits
     vertices, places, faces, face_material, positions, group_locked, vertex_position, attributes, origin = _gather(
         pool, members[first_member:last_member, 0], members[first_member:last_member, 1], locked
     )
@@ -213,19 +218,30 @@ def _simplify_one(
     result = shrink_group(
         positions, group_locked, vertex_position, attributes, weights[0], faces, face_material, target, thin
     )
+    is_mesh = silhouette[-1] > 0.0 and last_member - first_member <= FEW_CLUSTERS
+    fewest, most_off = 1, np.inf
+    if last_member - first_member == 1:
+        fewest, most_off = FEWEST_TRIANGLES, SILHOUETTE_OFF
+    off = match_silhouette(positions, mesh_origin, silhouette, result) if is_mesh else 0.0
+    is_found = fewest <= result[0] <= most and off <= most_off
     if thin or result[0] > target or result[8] > MOST_PINNED:  # legal edges ran out, or nearly: bad ones were taken
         before, best = (positions, vertex_position, faces), np.inf
-        if 0 < result[0] <= most:
+        if is_found:
             best = _badness(tree, mesh_origin, carried, before, result, weights[1], limits)
-        for manner in (STRICT, LOOSE):
+        for manner in (STRICT, LOOSE, HOLDING):
+            if manner == HOLDING and not is_mesh:
+                continue  # triangles are small beside the limbs of the mesh
+            if manner == STRICT and result[0] <= target and not may_vanish:
+                continue  # it would be the same
             other = thin_group(
                 positions, group_locked, vertex_position, attributes, weights[0], faces, face_material, target, manner
             )
-            if 0 < other[0] <= most:
+            off = match_silhouette(positions, mesh_origin, silhouette, other) if is_mesh else 0.0
+            if fewest <= other[0] <= most and off <= most_off:
                 badness = _badness(tree, mesh_origin, carried, before, other, weights[1], limits)
                 if badness < CLEARLY_BETTER * best:
-                    best, result, may_vanish = badness, other, True
-    if result[0] == 0 or result[0] > most:
+                    best, result, may_vanish, is_found = badness, other, True, True
+    if not is_found:
         return
     vanished = vanished_parts(positions, vertex_position, faces[: len(faces) * may_vanish], result[4], result[1])
     count, faces, face_material, positions, vertex_position, attributes, moved_place, moved_vertex, _ = result

@@ -83,6 +83,26 @@ def add_face_quadrics(place, locked, face_position, attributes, faces, face_edge
                 vertex_quadric[vertex, c] += row[c]
 
 
+@bare_njit
+def hold_places(place, face_position, quadric):
+    """Add to the quadric of each position the squared distance from its place, times the area of the faces there.
+
+    Planes alone let limbs go when a few large triangles are left: the tip moves to the root along the limb's planes.
+    place (p, 3) float64, face_position (m, 4) int32; quadric (p, 10) float64: written.
+    """
+    for face in range(len(face_position)):
+        p0, p1, p2 = face_position[face, 0], face_position[face, 1], face_position[face, 2]
+        ex, ey, ez = place[p1, 0] - place[p0, 0], place[p1, 1] - place[p0, 1], place[p1, 2] - place[p0, 2]
+        fx, fy, fz = place[p2, 0] - place[p0, 0], place[p2, 1] - place[p0, 1], place[p2, 2] - place[p0, 2]
+        nx, ny, nz = ey * fz - ez * fy, ez * fx - ex * fz, ex * fy - ey * fx
+        area = 0.5 * math.sqrt(nx * nx + ny * ny + nz * nz)
+        for position in (p0, p1, p2):
+            for axis in range(3):
+                quadric[position, axis] += area
+                quadric[position, 6 + axis] -= area * place[position, axis]
+                quadric[position, 9] += area * place[position, axis] ** 2
+
+
 @inline_njit
 def _add_plane(quadric, index, nx, ny, nz, d, weight):
     wx, wy, wz, wd = weight * nx, weight * ny, weight * nz, weight * d

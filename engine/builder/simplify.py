@@ -26,6 +26,7 @@ from engine.builder.quadric import (
     SOFT,
     add_face_quadrics,
     best_place,
+    hold_places,
     merge_quadrics,
     quadric_value,
     sum_edge_quadric,
@@ -49,7 +50,7 @@ from engine.builder.topology import (
 )
 from engine.builder.wedges import all_pairs, blend_attributes
 
-STRICT, LOOSE = np.int64(0), np.int64(1)  # what simplify_group may do; plain numbers would be types of their own
+STRICT, LOOSE, HOLDING = np.int64(0), np.int64(1), np.int64(2)  # manners of simplify_group; np: of one type
 LEAST_BUCKET = (1023 - 24) << 4  # sixteen buckets for each power of two, of costs from 2^-24
 BUCKETS = 114 << 4
 HOLE_COST = 0.5  # of the cost of an edge that closes a hole: its border pins the triangles around it
@@ -65,7 +66,8 @@ def simplify_group(
     positions (p, 3) float64: integers, lattice units from the group's origin; locked (p,) bool: keeps its place and
     stays; vertex_position (v,) int32; attributes (v, k) float32, columns 0:3 the unit normal; attribute_weights (k,)
     float32: lattice units per unit of attribute, 0 where it does not steer; faces (m, 3) int32
-    vertices; face_material (m,) int32; manner: STRICT or LOOSE (see loose.py).
+    vertices; face_material (m,) int32; manner: STRICT, LOOSE (see loose.py) or HOLDING: strict, but with quadrics that
+    hold on to places (see quadric.hold_places).
 
     Returns (face_count, faces (n, 3), face_material (n,), positions (p, 3), vertex_position (v,), attributes (v, k),
     moved_position (p,) bool, moved_vertex (v,) bool, pinned). Survivors keep their index; one that moved, or whose
@@ -86,7 +88,9 @@ def simplify_group(
     place, center = np.empty((len(positions), 3)), np.empty(3)
     _center_places(positions, place, center)
     quadrics = _quadrics(place, locked, attributes, attribute_weights, faces, mesh)
-    if manner != STRICT:  # the quadrics still hold on to the seams
+    if manner == HOLDING:
+        hold_places(place, mesh[1], quadrics[0])
+    if manner == LOOSE:  # the quadrics still hold on to the seams
         loosen(mesh, locked, kind)
     count, edges = len(place), len(mesh[6])
     changed, refused = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.bool_)
@@ -281,7 +285,7 @@ def _collapse(edge, i, j, attempt, manner, seam, points, looks, mesh, corners, q
     rings, pairs, weights = scratch
     x, y, z = float(edge_place[edge, 0]), float(edge_place[edge, 1]), float(edge_place[edge, 2])
     hole, counts = -1, (0, 0, 0)
-    if manner == STRICT:
+    if manner != LOOSE:
         if edge_flags[edge] == BORDER:
             hole = last_hole_corner(mesh, i, j, edge, locked, wedge, seam)
         count_j, _ = collect_ring(mesh, corners[1], j, i, rings[1], rings[2])
@@ -298,7 +302,7 @@ def _collapse(edge, i, j, attempt, manner, seam, points, looks, mesh, corners, q
     if min(wedge[i], wedge[j]) < 0:
         beside = edge_pairs(mesh, i, j, pairs)
     pair_count = beside
-    if wedge[i] < 0 or manner != STRICT:
+    if wedge[i] < 0 or manner == LOOSE:
         squared = (place[i, 0] - place[j, 0]) ** 2 + (place[i, 1] - place[j, 1]) ** 2
         squared += (place[i, 2] - place[j, 2]) ** 2
         pair_count = all_pairs(mesh, i, j, pairs, beside, looks[0], weights, squared)
@@ -309,7 +313,7 @@ def _collapse(edge, i, j, attempt, manner, seam, points, looks, mesh, corners, q
         place[j, 0], place[j, 1], place[j, 2] = x, y, z
     merge_quadrics(i, j, pairs, pair_count, quadrics)
     state[edge] = GONE
-    if manner != STRICT:
+    if manner == LOOSE:
         wedge[j] = -1
         return merge_any_corners(mesh, i, j, pairs, pair_count, state)
     removed = merge_corners(mesh, corners, i, j, rings, counts, pairs, pair_count, state)

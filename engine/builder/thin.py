@@ -81,7 +81,7 @@ def thin_group(
             keep[face] &= not small[part[face]]
         small_target = max(target_triangles - (used_faces - small_faces), small_faces // 8)
         _thin_small(small_target, part, small, part_faces, part_area, place, place_of, faces_out, keep)
-    _mark_moved(positions, place, place_of, moved_position, moved_vertex)
+    mark_moved(positions, place, place_of, moved_position, moved_vertex)
     kept, material = faces_out[keep], material_out[keep]
     return len(kept), kept, material, place, place_of, attributes_out, moved_position, moved_vertex, pinned
 
@@ -112,7 +112,7 @@ def _small_parts(part_faces, part_locked, most):
 
 
 @njit(nogil=True, error_model="numpy")
-def _mark_moved(positions, place, place_of, moved_position, moved_vertex):
+def mark_moved(positions, place, place_of, moved_position, moved_vertex):
     """Mark the positions that differ, and their vertices."""
     for i in range(len(positions)):
         for axis in range(3):
@@ -131,7 +131,7 @@ def _restore_areas(positions, locked, vertex_position, faces, result):
     _, faces_after, _, place, place_of, _, moved_position, moved_vertex, _ = result
     parent = np.arange(len(positions))
     for face in range(len(faces)):
-        _join(parent, vertex_position, faces[face])
+        join(parent, vertex_position, faces[face])
     before, after, corners = np.zeros(len(positions)), np.zeros(len(positions)), np.zeros(len(positions))
     center = np.zeros((len(positions), 3))
     held, used = np.zeros(len(positions), dtype=np.bool_), np.zeros(len(positions), dtype=np.bool_)
@@ -150,7 +150,7 @@ def _restore_areas(positions, locked, vertex_position, faces, result):
                 corners[root] += 1.0
                 for axis in range(3):
                     center[root, axis] += place[position, axis]
-    normal = _vertex_normals(place, place_of, faces_after)
+    normal = vertex_normals(place, place_of, faces_after)
     radius, slope = np.zeros(len(positions)), np.zeros(len(positions))
     for i in range(len(positions)):
         root = find_root(parent, i)
@@ -178,11 +178,11 @@ def _restore_areas(positions, locked, vertex_position, faces, result):
                 middle = center[root, axis] / corners[root]
                 place[i, axis] = math.floor(middle + scale * (place[i, axis] - middle) + 0.5)
     if changed:
-        _mark_moved(positions, place, place_of, moved_position, moved_vertex)
+        mark_moved(positions, place, place_of, moved_position, moved_vertex)
 
 
 @njit(nogil=True, error_model="numpy")
-def _vertex_normals(place, place_of, faces):
+def vertex_normals(place, place_of, faces):
     """Return the unit normal (p, 3) of each position, weighted by area; zero where there is none."""
     normal = np.zeros(place.shape)
     for face in range(len(faces)):
@@ -201,7 +201,7 @@ def _vertex_normals(place, place_of, faces):
 
 
 @njit(nogil=True, error_model="numpy", forceinline=True)
-def _join(parent, vertex_position, face):
+def join(parent, vertex_position, face):
     """Join the sets of the positions of a face (3,)."""
     first = find_root(parent, vertex_position[face[0]])
     for side in range(1, 3):
@@ -216,7 +216,7 @@ def _parts(positions, locked, vertex_position, faces):
     """Return part (m,) int32 of each face (-1: degenerate), and faces, area and lock of each part, in face order."""
     parent = np.arange(len(positions))
     for face in range(len(faces)):
-        _join(parent, vertex_position, faces[face])
+        join(parent, vertex_position, faces[face])
     number = np.full(len(positions), -1, dtype=np.int32)
     part = np.full(len(faces), -1, dtype=np.int32)
     part_faces = np.zeros(len(faces), dtype=np.int64)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.builder.hierarchy import GROWTH, ROOT_ERROR, Hierarchy, build_hierarchy, check_hierarchy, grown_error
+from engine.builder.silhouette import covered_cells, silhouette_reference
 from engine.builder.spheres import merge_spheres
 from engine.builder.threads import limited_threads
 from engine.builder.weld import WeldedMesh
@@ -121,6 +122,35 @@ def test_closed_mesh_has_one_root_cluster(closed):
     assert len(roots) == 1 and closed.group_first_cluster[roots[0] + 1] - closed.group_first_cluster[roots[0]] == 1
     assert closed.group_attribute_error[roots[0]] == np.float32(ROOT_ERROR)
     assert set(np.setdiff1d(np.arange(len(closed.group_level)), closed.cluster_made_by)) == set(roots)
+
+
+def test_one_cluster_is_halved_on_to_a_few_triangles(closed):
+    sizes, members = np.diff(closed.cluster_first_face), np.diff(closed.group_first_cluster)
+    alone = members[closed.cluster_group] == 1
+    assert alone.sum() >= 4
+    chain = sizes[alone][np.argsort(closed.cluster_level[alone])]
+    assert chain[0] > 64
+    assert (chain[1:] <= 0.85 * chain[:-1]).all()
+    assert 6 <= chain[-1] <= 8
+    last = closed.group_geometric_error[closed.cluster_made_by[closed.cluster_first_face.size - 2]]
+    assert last < closed.group_radius[-1], "a larger error would be of no use"
+
+
+def test_lone_clusters_keep_the_silhouette(closed):
+    level = np.repeat(closed.cluster_level, np.diff(closed.cluster_first_face))
+    source = silhouette_reference(closed.lattice, closed.vertex_position, closed.faces[level == 0])
+    for number in range(1, level.max() + 1):
+        faces = closed.faces[level == number]
+        if len(faces) <= 512:
+            cells = covered_cells(closed.lattice.astype(float), closed.vertex_position, faces, source)
+            assert cells == pytest.approx(source[-1], rel=0.2), len(faces)
+
+
+@pytest.mark.parametrize("count", [7, 8])
+def test_a_few_triangles_are_left_as_they_are(count):
+    hierarchy = build_hierarchy(welded(*soup(count)), SETTINGS)
+    assert len(hierarchy.cluster_level) == 1
+    assert len(hierarchy.faces) == count
 
 
 def test_errors_grow_and_spheres_nest(closed):

@@ -72,6 +72,20 @@ def test_subdivide_keeps_closed_closed():
     assert not np.isclose(volume(fine, fine_faces), volume(positions, faces), rtol=1e-6)
 
 
+@pytest.mark.parametrize("triangles", [100, 500])
+def test_decimate_keeps_closed_closed_and_the_shape(triangles):
+    positions, faces = make_mesh.sphere(3000)
+    soup = positions[faces].reshape(-1, 3) + 7.0, np.arange(3 * len(faces)).reshape(-1, 3)
+    few, few_faces = make_mesh.decimate(*soup, triangles=triangles)
+    assert triangles - 2 <= len(few_faces) <= triangles
+    assert_closed(few_faces)
+    assert len(few) == len(few_faces) // 2 + 2
+    assert np.linalg.norm(few - 7.0, axis=1) == pytest.approx(1.0, abs=0.05)
+    assert volume(few, few_faces) == pytest.approx(volume(positions, faces), rel=0.06)
+    with pytest.raises(ValueError, match="one at least"):
+        make_mesh.decimate(*soup, triangles=0)
+
+
 @pytest.mark.parametrize("kind", ["sphere", "terrain", "parts", "foliage"])
 @pytest.mark.parametrize("suffix", [".ply", ".glb"])
 def test_files_are_read_back(kind, suffix, tmp_path):
@@ -92,5 +106,7 @@ def test_subdivide_on_the_command_line(tmp_path, capsys):
     make_mesh.main(["sphere", "--triangles", "200", "-o", str(first)])
     assert make_mesh.main(["subdivide", str(first), "--times", "2", "-o", str(second)]) == 0
     assert len(read_mesh_file(second).meshes[0].faces) == 16 * len(read_mesh_file(first).meshes[0].faces)
+    assert make_mesh.main(["decimate", str(second), "--triangles", "300", "-o", str(second)]) == 0
+    assert 298 <= len(read_mesh_file(second).meshes[0].faces) <= 300
     assert make_mesh.main(["sphere", "-o", str(tmp_path / "a.xyz")]) == 1
     assert "cannot write" in capsys.readouterr().err
