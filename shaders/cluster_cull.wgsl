@@ -1,18 +1,16 @@
 // The members of each candidate group: one lane a cluster. Drawn is what its own group is too coarse to
 // replace and what the group that made it represents well enough.
-import package::layout::{PassState, Cluster, CandidateGroup, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, MAX_GROUP_CLUSTERS, DISPATCH_FOLD};
+import package::layout::{Cluster, CandidateGroup, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, MAX_GROUP_CLUSTERS, BIN_SOFTWARE, BIN_COUNT};
 import package::subgroup::{is_first_lane};
 import package::scene::{views, meshes, groups, instances, page_addresses, view_of, instance_of};
 import package::transform::{eye_to_instance};
 import package::lod::{combined_error, projected_error};
 import package::frustum::{is_outside_frustum};
 import package::decode::{read_cluster, triangle_count};
+import package::raster_bin::{raster_bin};
+import package::draw_list::{state, append, size_raster_passes};
 
-@group(1) @binding(0) var<storage, read_write> state: PassState;
 @group(1) @binding(1) var<storage, read> candidate_groups: array<CandidateGroup>;
-@group(1) @binding(2) var<storage, read_write> visible_clusters: array<VisibleCluster>;
-@group(1) @binding(3) var<storage, read_write> raster_arguments: array<atomic<u32>>; // dispatch of rasterize_software
-
 
 const LANES: u32 = 64u; // one a member: two groups at a time
 
@@ -60,15 +58,16 @@ fn cluster_cull(
     var tested = 0u;
     var outside = 0u;
     var wrong_detail = 0u;
-    var kept = 0u;
-    var triangles = 0u;
-    var end = 0u;
+    var clusters = vec4u(0u); // kept, by bin
+    var triangles = vec4u(0u);
+    var ends = vec4u(0u);
     // The same number of turns for both groups of a workgroup: `first` is the first of them.
     for (var first = workgroup.x * groups_per_workgroup; first < count; first += workgroups.x * groups_per_workgroup) {
         let candidate = first + lane / MAX_GROUP_CLUSTERS;
         var outcome = TEST_NONE;
         var view_instance = 0u;
         var address = 0u;
+        var bin = BIN_SOFTWARE;
         if (candidate < count) {
             let entry = candidate_groups[candidate];
             view_instance = entry.view_instance;
@@ -78,44 +77,34 @@ fn cluster_cull(
                 address = page_addresses[group.page] + PAGE_HEADER_WORDS + place * CLUSTER_WORDS;
                 let cluster = read_cluster(address);
                 outcome = test_cluster(view_instance, entry.group, cluster);
-                triangles += select(0u, triangle_count(cluster), outcome == TEST_KEPT);
+                if (outcome == TEST_KEPT) {
+                    let instance = instances[instance_of(view_instance)];
+                    bin = raster_bin(views[view_of(view_instance)], instance, meshes[instance.mesh].step, cluster);
+                    clusters[bin] += 1u;
+                    triangles[bin] += triangle_count(cluster);
+                }
             }
         }
-        end = max(end, append(outcome == TEST_KEPT, view_instance, address));
+        ends = max(ends, append(outcome == TEST_KEPT, bin, view_instance, address));
         tested += select(0u, 1u, outcome != TEST_NONE);
         outside += select(0u, 1u, outcome == TEST_OUTSIDE_FRUSTUM);
         wrong_detail += select(0u, 1u, outcome == TEST_WRONG_DETAIL);
-        kept += select(0u, 1u, outcome == TEST_KEPT);
     }
     tested = subgroupAdd(tested);
     outside = subgroupAdd(outside);
     wrong_detail = subgroupAdd(wrong_detail);
-    kept = subgroupAdd(kept);
+    clusters = subgroupAdd(clusters);
     triangles = subgroupAdd(triangles);
     if (is_first_lane() && tested > 0u) {
         atomicAdd(&state.clusters_tested, tested);
         atomicAdd(&state.clusters_culled_frustum, outside);
         atomicAdd(&state.clusters_culled_detail, wrong_detail);
-        atomicAdd(&state.clusters_software, kept);
-        atomicAdd(&state.triangles_software, triangles);
-        let drawn = min(end, arrayLength(&visible_clusters));
-        atomicMax(&raster_arguments[0], min(drawn, DISPATCH_FOLD));
-        atomicMax(&raster_arguments[1], (drawn + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);
+        for (var i = 0u; i < BIN_COUNT; i++) {
+            if (clusters[i] > 0u) {
+                atomicAdd(&state.bin_clusters[i], clusters[i]);
+                atomicAdd(&state.bin_triangles[i], triangles[i]);
+            }
+        }
+        size_raster_passes(ends);
     }
-}
-
-// Append the kept clusters of a subgroup with one atomic; returns the end of what was appended.
-fn append(is_kept: bool, view_instance: u32, address: u32) -> u32 {
-    let kept = select(0u, 1u, is_kept);
-    let before = subgroupExclusiveAdd(kept);
-    let count = subgroupAdd(kept);
-    var first = 0u;
-    if (is_first_lane() && count > 0u) {
-        first = atomicAdd(&state.visible_clusters, count);
-    }
-    first = subgroupBroadcastFirst(first);
-    if (is_kept && first + before < arrayLength(&visible_clusters)) {
-        visible_clusters[first + before] = VisibleCluster(view_instance, address);
-    }
-    return select(0u, first + count, count > 0u);
 }

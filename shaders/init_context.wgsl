@@ -1,8 +1,9 @@
 // Start of a frame: empty counters, empty indirect arguments, an empty visibility buffer.
+import package::layout::{RasterBin, BIN_HARDWARE, MAX_CLUSTER_TRIANGLES};
 
 @group(0) @binding(0) var<storage, read_write> state: array<u32>; // PassState
 @group(0) @binding(1) var<storage, read_write> cluster_arguments: array<u32>;
-@group(0) @binding(2) var<storage, read_write> raster_arguments: array<u32>;
+@group(0) @binding(2) var<storage, read_write> raster_arguments: array<RasterBin>;
 @group(0) @binding(3) var<storage, read_write> level_counts: array<u32>;
 @group(0) @binding(4) var<storage, read_write> level_arguments_even: array<u32>;
 @group(0) @binding(5) var<storage, read_write> level_arguments_odd: array<u32>;
@@ -13,6 +14,14 @@
 // No workgroups yet in x and y, one in z.
 fn empty_dispatch_word(i: u32) -> u32 {
     return select(0u, 1u, i % 3u == 2u);
+}
+
+// No entries yet: no workgroups, or no instances of as many vertices as a cluster may have corners.
+fn empty_bin(bin: u32) -> RasterBin {
+    if (bin == BIN_HARDWARE) {
+        return RasterBin(3u * MAX_CLUSTER_TRIANGLES, 0u, 0u, 0u, 0u, 0u, vec2u(0u));
+    }
+    return RasterBin(0u, 0u, 1u, 0u, 0u, 0u, vec2u(0u));
 }
 
 @compute @workgroup_size(256)
@@ -29,8 +38,10 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
     }
     if (id.x < arrayLength(&cluster_arguments)) {
         cluster_arguments[id.x] = empty_dispatch_word(id.x);
-        raster_arguments[id.x] = empty_dispatch_word(id.x);
         large_arguments[id.x] = empty_dispatch_word(id.x);
+    }
+    if (id.x < arrayLength(&raster_arguments)) {
+        raster_arguments[id.x] = empty_bin(id.x);
     }
     if (id.x < arrayLength(&level_counts)) {
         level_counts[id.x] = 0u;

@@ -144,6 +144,14 @@ const DISPATCH_FOLD: u32 = 32768u;
 // A visibility sample names a place in the list of visible clusters with this many bits.
 const PLACE_BITS: u32 = 21u;
 
+// Raster classes of visible clusters. Each has a bin: a region of raster_bins that lists places of visible_clusters.
+const BIN_SOFTWARE: u32 = 0u;
+const BIN_SMALL: u32 = 1u; // software, of at most SMALL_CLUSTER_TRIANGLES: several share a workgroup
+const BIN_MASKED: u32 = 2u; // software, with an alpha test
+const BIN_HARDWARE: u32 = 3u;
+const BIN_COUNT: u32 = 4u;
+const SMALL_CLUSTER_TRIANGLES: u32 = 32u;
+
 // View.flags
 const VIEW_ORTHOGRAPHIC: u32 = 1u;
 
@@ -201,7 +209,7 @@ struct View {
     flags: u32,
     frame: u32,
     first_pixel: u32, // of the view's own visibility buffer
-    jitter_seed: u32,
+    hardware_pixels: f32, // clusters of this size on the screen go to the hardware raster; 0: all that can
 }
 
 // An entry of CandidateNodesAndClusters: a node that waits to be tested.
@@ -222,6 +230,23 @@ struct VisibleCluster {
     address: u32, // word of its record in the page pool
 }
 
+// A bin of one pass over the hierarchy: the words of its indirect dispatch or draw, and its entries.
+struct RasterBin {
+    x: u32, // workgroups; of a draw: vertices
+    y: u32, // workgroups; of a draw: instances
+    z: u32, // workgroups; of a draw: 0, the first vertex
+    first_instance: u32, // of a draw; always 0
+    first: u32, // entry of the region that this pass begins with: what an earlier pass has drawn lies before it
+    end: u32, // entries requested by all passes so far; stored up to the capacity of visible_clusters
+    unused: vec2u,
+}
+
+// A piece of a triangle that is large, or must be clipped, for one workgroup of rasterize_large.
+struct LargeTriangle {
+    name: u32, // place << 7 | triangle
+    slice: u32, // every slice_count-th row of tiles from this one on
+}
+
 // What one pass over the hierarchy (main or post) leaves behind: queue ends and statistics.
 // The published name of the pair is MainAndPostPassPersistentStates.
 struct PassState {
@@ -229,7 +254,7 @@ struct PassState {
     nodes_taken: atomic<u32>,
     candidate_groups: atomic<u32>, // requested; stored up to the capacity
     visible_clusters: atomic<u32>, // requested, of both passes; stored up to the capacity
-    large_triangles: atomic<u32>, // slices requested for rasterize_large; stored up to the capacity
+    large_triangles: atomic<u32>, // pieces requested for rasterize_large; stored up to the capacity
     aborted: atomic<u32>, // the queue stood still for too long: the frame is not complete
     instances_tested: atomic<u32>,
     instances_culled_frustum: atomic<u32>,
@@ -243,8 +268,6 @@ struct PassState {
     clusters_culled_frustum: atomic<u32>,
     clusters_culled_detail: atomic<u32>,
     clusters_culled_occlusion: atomic<u32>,
-    clusters_software: atomic<u32>,
-    clusters_hardware: atomic<u32>,
-    triangles_software: atomic<u32>,
-    triangles_hardware: atomic<u32>,
+    bin_clusters: array<atomic<u32>, 4>, // drawn, by BIN_*
+    bin_triangles: array<atomic<u32>, 4>,
 }

@@ -19,7 +19,9 @@ SIZES = {
     "WorkItem": 8,
     "CandidateGroup": 8,
     "VisibleCluster": 8,
-    "PassState": 96,
+    "RasterBin": 32,
+    "LargeTriangle": 8,
+    "PassState": 112,
     "Material": 80,
 }
 

@@ -29,6 +29,7 @@ class Context:
     use_persistent: bool
     persistent_workgroups: int
     runtime_checks: bool
+    uses_hardware: bool  # some clusters may go to the hardware raster
     show: int  # SHOW_* of layout.wgsl
     encoder: wgpu.GPUCommandEncoder | None = None
 
@@ -51,6 +52,15 @@ class Context:
         compute.end()
 
 
+    @contextmanager
+    def render_pass(self, label: str, target: wgpu.GPUTextureView) -> Generator[wgpu.GPURenderPassEncoder]:
+        """Record a render pass, timed under `label`, whose only attachment `target` is neither cleared nor kept."""
+        assert self.encoder is not None, "a pass is recorded between begin and end of a frame"
+        render = self.timer.begin_render_pass(self.encoder, label, target)
+        yield render
+        render.end()
+
+
 def fold(workgroups: int) -> tuple[int, int, int]:
     """Return dispatch dimensions for at least `workgroups` (more than 65,535 in one would run none)."""
     if workgroups <= FOLD:
@@ -61,11 +71,12 @@ def fold(workgroups: int) -> tuple[int, int, int]:
 class IndirectPass:
     """A pass of one compute dispatch whose size the passes before it counted on the GPU.
 
-    A subclass gives `NAME` (shader and timing label) and `ARGUMENTS` (the buffer of its dispatch).
+    A subclass gives `NAME` (shader and timing label), `ARGUMENTS` and `OFFSET_BYTES` (where its dispatch is counted).
     """
 
     NAME: str
     ARGUMENTS: str
+    OFFSET_BYTES = 0
 
     def __init__(self, context: Context):
         self._kernel = Kernel(context.device, self.NAME, context.constants, context.runtime_checks)
@@ -77,4 +88,4 @@ class IndirectPass:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, context.scene_buffers.bind_group(self._kernel))
             compute.set_bind_group(1, self._group)
-            compute.dispatch_workgroups_indirect(context.queues.resources[self.ARGUMENTS], 0)
+            compute.dispatch_workgroups_indirect(context.queues.resources[self.ARGUMENTS], self.OFFSET_BYTES)

@@ -15,6 +15,15 @@ MAX_VISIBLE_CLUSTERS = 1 << layout.CONSTANTS["PLACE_BITS"]  # what a visibility 
 _WHOLE = 4  # items: every buffer is then as long as its shader takes it to be
 
 
+BINS = layout.CONSTANTS["BIN_COUNT"]
+BIN_NAMES = tuple(name[4:].lower() for name in layout.CONSTANTS if name.startswith("BIN_"))[:BINS]  # raster classes
+
+
+def bin_offset(name: str) -> int:
+    """Return the byte of `raster_arguments` at which the dispatch or draw of a raster class begins."""
+    return layout.CONSTANTS[f"BIN_{name.upper()}"] * layout.RASTER_BIN.itemsize
+
+
 @dataclass(frozen=True)
 class Capacities:
     """Items that each queue stores; a frame that asks for more is drawn again with more."""
@@ -71,8 +80,11 @@ class Queues:
             "candidate_groups": create_buffer(device, "candidate groups", item * capacities.groups),
             "visible_clusters": create_buffer(device, "visible clusters", item * capacities.clusters),
             "cluster_arguments": create_buffer(device, "cluster_cull arguments", 12, INDIRECT),
-            "raster_arguments": create_buffer(device, "rasterize_software arguments", 12, INDIRECT),
-            "large_triangles": create_buffer(device, "large triangles", 4 * capacities.large_triangles),
+            "raster_arguments": create_buffer(device, "raster arguments", BINS * layout.RASTER_BIN.itemsize, INDIRECT),
+            "raster_bins": create_buffer(device, "raster bins", 4 * BINS * capacities.clusters),
+            "large_triangles": create_buffer(
+                device, "large triangles", layout.LARGE_TRIANGLE.itemsize * capacities.large_triangles
+            ),
             "large_arguments": create_buffer(device, "rasterize_large arguments", 12, INDIRECT),
             "level_counts": create_buffer(device, "level counts", 4 * MAX_LEVELS),
             "level_arguments_even": create_buffer(device, "level arguments even", 12 * MAX_LEVELS, INDIRECT),

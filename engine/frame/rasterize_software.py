@@ -1,6 +1,7 @@
 """Draw the visible clusters into the visibility buffer by compute."""
 
 from engine.frame.context import IndirectPass
+from engine.frame.queues import bin_offset
 
 
 class RasterizeSoftware(IndirectPass):
@@ -8,3 +9,4 @@ class RasterizeSoftware(IndirectPass):
 
     NAME = "rasterize_software"
     ARGUMENTS = "raster_arguments"
+    OFFSET_BYTES = bin_offset("software")

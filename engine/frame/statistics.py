@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from engine import layout
-from engine.frame.queues import Capacities
+from engine.frame.queues import BIN_NAMES, Capacities
 
 REASONS = ("frustum", "detail", "size", "occlusion")
 
@@ -36,7 +36,7 @@ class FrameStatistics:
     traversal: str
     error_pixels: float
     passes: dict[str, dict[str, Funnel]]  # "main" -> instances, nodes, clusters
-    clusters: dict[str, int]  # drawn by raster
+    clusters: dict[str, int]  # drawn, by raster class: software, small, masked, hardware
     triangles: dict[str, int]
     queues: dict[str, Queue]
     memory_bytes: dict[str, int]
@@ -63,6 +63,11 @@ def funnels(state: np.ndarray) -> dict[str, Funnel]:
         }
         result[kind] = Funnel(tested, tested - sum(culled.values()), culled)
     return result
+
+
+def by_bin(counts: np.ndarray) -> dict[str, int]:
+    """Return counts (BIN_COUNT,) by the name of the raster class."""
+    return dict(zip(BIN_NAMES, counts.tolist(), strict=True))
 
 
 def queue_fill(state: np.ndarray, capacities: Capacities) -> dict[str, Queue]:
