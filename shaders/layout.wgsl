@@ -151,6 +151,8 @@ const BIN_MASKED: u32 = 2u; // software, with an alpha test
 const BIN_HARDWARE: u32 = 3u;
 const BIN_COUNT: u32 = 4u;
 const SMALL_CLUSTER_TRIANGLES: u32 = 32u;
+// A cluster that reaches further beyond the image must be clipped, and that is done in software only.
+const HARDWARE_GUARD_PIXELS: f32 = 1000.0;
 
 // View.flags
 const VIEW_ORTHOGRAPHIC: u32 = 1u;

@@ -1,12 +1,10 @@
 // Which rasteriser draws a cluster. The choice hangs on where and how large the cluster is now, on nothing else, so
 // that no pass over the hierarchy and no history can make two passes disagree.
-import package::layout::{View, Instance, Cluster, CLUSTER_MASKED, BIN_SOFTWARE, BIN_SMALL, BIN_MASKED, BIN_HARDWARE, SMALL_CLUSTER_TRIANGLES};
+import package::layout::{View, Instance, Cluster, CLUSTER_MASKED, BIN_SOFTWARE, BIN_SMALL, BIN_MASKED, BIN_HARDWARE, SMALL_CLUSTER_TRIANGLES, HARDWARE_GUARD_PIXELS};
 import package::transform::{eye_to_instance, to_eye, to_view, dot_fma, is_orthographic};
 import package::decode::{triangle_count, has_flag};
 
-// A cluster that reaches further beyond the image is clipped, and that is done in software only.
-const HARDWARE_GUARD_PIXELS: f32 = 1000.0;
-const NEAR_MARGIN: f32 = 1.001; // likewise nearer than this times the near distance
+const NEAR_MARGIN: f32 = 1.001; // what is nearer than this times the near distance is left to software, which clips
 
 // Largest width or height in pixels of the box of a cluster, or -1 where it must be left to software.
 fn hardware_size(view: View, instance: Instance, step: f32, cluster: Cluster) -> f32 {

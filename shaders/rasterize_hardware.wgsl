@@ -2,7 +2,7 @@
 // visibility buffer. Corners are those of the software rasterisers, snapped to 1/256 pixel, and fragments compute
 // depth by their formula, so that both draw the same samples to the last bit, and no seam is seen between them.
 // Back faces, and the vertices behind the last triangle, are given no area.
-import package::layout::{View, BIN_HARDWARE, NONE, INSTANCE_MIRRORED, CLUSTER_MASKED, CLUSTER_TWO_SIDED};
+import package::layout::{View, BIN_HARDWARE, HARDWARE_GUARD_PIXELS, NONE, INSTANCE_MIRRORED, CLUSTER_MASKED, CLUSTER_TWO_SIDED};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view};
 import package::decode::{read_cluster, read_triangle, read_position, read_material, triangle_stream, position_stream, triangle_count, has_flag};
@@ -70,7 +70,9 @@ fn rasterize_hardware_vertex(@builtin(vertex_index) vertex: u32, @builtin(instan
     corner.is_turned = select(0u, 1u, is_mirrored != (area < i64(0)));
     let number = vertex % 3u;
     let own = select(select(corner.c, corner.b, number == 1u), corner.a, number == 0u);
-    let ndc = (own.xy + SNAP_MARGIN) / (128.0 * dispatch.target_size) - 1.0;
+    // The viewport reaches as far beyond the image as clusters may: nothing is clipped, which would move edges.
+    let from_corner = own.xy + SNAP_MARGIN + 256.0 * HARDWARE_GUARD_PIXELS;
+    let ndc = from_corner / (128.0 * (dispatch.target_size + 2.0 * HARDWARE_GUARD_PIXELS)) - 1.0;
     corner.position = vec4f(ndc.x, -ndc.y, 0.0, 1.0);
     return corner;
 }

@@ -51,7 +51,6 @@ class Context:
         yield compute
         compute.end()
 
-
     @contextmanager
     def render_pass(self, label: str, target: wgpu.GPUTextureView) -> Generator[wgpu.GPURenderPassEncoder]:
         """Record a render pass, timed under `label`, whose only attachment `target` is neither cleared nor kept."""

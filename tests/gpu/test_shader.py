@@ -82,4 +82,6 @@ def test_imports_and_functions_are_used(path):
     everything = "\n".join(re.sub(r"//[^\n]*", "", p.read_text()) for p in shader_folder().rglob("*.wgsl"))
     for name in re.findall(r"\bfn (\w+)", body):
         is_called = len(re.findall(rf"\b{name}\b", everything)) > 1
-        assert is_called or name in (path.stem, f"{path.stem}_vertex", f"{path.stem}_fragment"), f"{path.name}: {name} is never called"
+        assert is_called or name in (path.stem, f"{path.stem}_vertex", f"{path.stem}_fragment"), (
+            f"{path.name}: {name} is never called"
+        )
