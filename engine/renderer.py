@@ -220,9 +220,9 @@ class Renderer:
 
     def _hardware_pixels(self, settings: FrameSettings) -> float:
         """Return the size on the screen from which clusters go to the hardware raster."""
-        sizes = {"software": np.inf, "hardware": 0.0}
-        chosen = settings.hardware_pixels or thresholds_of(self.device).hardware_pixels
-        return sizes.get(settings.raster, chosen)
+        if settings.raster != "auto":
+            return 0.0 if settings.raster == "hardware" else np.inf
+        return settings.hardware_pixels or thresholds_of(self.device).hardware_pixels
 
     def _use_persistent(self, settings: FrameSettings) -> bool:
         """Return whether the persistent traversal is asked for, or is `auto` here and never stood still."""

@@ -5,7 +5,7 @@ import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view, to_screen};
 import package::decode::{read_cluster, read_triangle, read_position, read_material, triangle_stream, position_stream, has_flag};
 import package::visible::{tie_hash, sample_low_word, sample_place, sample_triangle};
-import package::edges::{PixelBox, DepthPlane, snap, pixel_box, tie_bias, wide_edge, depth_plane, depth_at};
+import package::edges::{PixelBox, snap, pixel_box, tie_bias, wide_edge, depth_plane, depth_at};
 import package::raster::{visible_clusters, state, large_triangles, write_sample, project, needs_clipping, oriented};
 import package::slices::{TILE, slice_count};
 import package::clip::{clip_polygon, clipped};

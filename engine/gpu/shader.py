@@ -172,7 +172,7 @@ def group_layout(device: Device, shader: LinkedShader, group: int) -> wgpu.GPUBi
 
 
 def _layout_entry(binding: Binding) -> dict[str, Any]:
-    # One layout for compute and render pipelines; what is written is not for vertex shaders, which many adapters forbid.
+    # One layout for compute and render pipelines. Vertex shaders write nothing: many adapters forbid it.
     visibility = wgpu.ShaderStage.COMPUTE | wgpu.ShaderStage.FRAGMENT
     if binding.kind != "storage":
         visibility |= wgpu.ShaderStage.VERTEX
@@ -184,7 +184,7 @@ def _layout_entry(binding: Binding) -> dict[str, Any]:
     return entry
 
 
-class _Linked:
+class ShaderKernel:
     """What kernels of both kinds have: the linked shader, its module, its layouts."""
 
     def __init__(self, device: Device, name: str, runtime_checks: bool, folder: Path | None):
@@ -219,7 +219,7 @@ class _Linked:
         )
 
 
-class Kernel(_Linked):
+class Kernel(ShaderKernel):
     """One compute entry point, of the same name as its file, with its constants fixed."""
 
     def __init__(
@@ -238,7 +238,7 @@ class Kernel(_Linked):
             raise ShaderError(locate_errors(str(error), self.shader)) from None
 
 
-class RenderKernel(_Linked):
+class RenderKernel(ShaderKernel):
     """A vertex and a fragment entry point, `<name>_vertex` and `<name>_fragment`, that draw triangles without culling.
 
     The fragments write storage buffers only: the attachment of `target_format` stays as it is.

@@ -64,7 +64,7 @@ def test_clusters_that_must_be_clipped_stay_in_software(tmp_path, renderer):
 
 
 def test_large_triangles_reach_far_beyond_the_image(tmp_path, renderer):
-    triangles = soup(60, 3.0) + [0.0, 0.0, -16.0]
+    triangles = soup(60, 3.0) + np.array([0.0, 0.0, -16.0])
     scene = triangle_scene(tmp_path, triangles.reshape(-1, 3), np.arange(180).reshape(-1, 3))
     camera = view_of_soup(eye=(0.1, 0.2, 0.0), target=(0.0, 0.0, -16.0), fov_degrees=20.0)
     assert_same_samples(renderer, scene, camera, (211, 97))
@@ -75,7 +75,7 @@ def test_shared_edges_are_drawn_exactly_once_by_both(tmp_path, renderer):
 
     positions, faces = grid(16, 16)
     for shift in (0.0, 1.0 / 64):  # then edges and corners meet pixel centres
-        scene = triangle_scene(tmp_path, positions + [shift, shift, 0.0], faces, step=2.0**-14)
+        scene = triangle_scene(tmp_path, positions + np.array([shift, shift, 0.0]), faces, step=2.0**-14)
         counts = overdraw_counts(renderer, scene, orthographic(), (64, 64), raster="hardware")
         counts = counts[:63, 1:] if shift else counts
         assert (counts == 1).all(), np.unique(counts, return_counts=True)
