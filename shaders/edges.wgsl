@@ -88,6 +88,15 @@ fn make_edges(a: vec3f, b_given: vec3f, c_given: vec3f, area: i32, first: vec2i)
     return edges;
 }
 
+// First and last pixel, from the box's first one, that may lie inside in a row of `last` + 1 pixels which begins with
+// edge values `row`. A hundredth of a pixel makes up for rounding: whoever draws tests each pixel exactly.
+fn row_span(row: vec3i, step_x: vec3i, last: i32) -> vec2i {
+    let crossing = -vec3f(row) / vec3f(step_x);
+    let first = select(vec3f(0.0), ceil(crossing - 0.01), step_x > vec3i(0));
+    let end = select(vec3f(f32(last)), floor(crossing + 0.01), step_x < vec3i(0));
+    return vec2i(vec2f(max(max(first.x, first.y), max(first.z, 0.0)), min(min(end.x, end.y), min(end.z, f32(last)))));
+}
+
 // What a pixel centre exactly on the edge a -> b must exceed: 0 on top and left edges, else 1.
 fn tie_bias(a: vec3f, b: vec3f) -> i32 {
     let is_top = a.y == b.y && b.x > a.x;

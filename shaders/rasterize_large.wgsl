@@ -125,7 +125,7 @@ fn draw(view: View, a: vec3f, b: vec3f, c: vec3f, slice: Slice, masked: MaskedTr
     let step_2 = i64(i32(a.y - b.y)) * i64(256 * TILE.x);
     let plane = depth_plane(a.z, b.z, c.z, f32(area));
     for (var y = box.first.y + slice.index * TILE.y; y <= box.last.y; y += slice.count * TILE.y) {
-        let span = row_span(a, b, c, y, box);
+        let span = tile_span(a, b, c, y, box);
         var pixel = vec2i(span.x, y) + slice.cell;
         var e0 = wide_edge(b, c, pixel * 256 + 128);
         var e1 = wide_edge(c, a, pixel * 256 + 128);
@@ -154,7 +154,7 @@ fn is_cut_out(view: View, pixel: vec2i, masked: MaskedTriangle, edge_values: vec
 }
 
 // First and last pixel column of the box that the triangle may reach in the row of tiles at `y`.
-fn row_span(a: vec3f, b: vec3f, c: vec3f, y: i32, box: PixelBox) -> vec2i {
+fn tile_span(a: vec3f, b: vec3f, c: vec3f, y: i32, box: PixelBox) -> vec2i {
     let rows = 256.0 * vec2f(f32(y), f32(y + TILE.y));
     var span = 256.0 * vec2f(f32(box.first.x), f32(box.last.x));
     span = edge_span(a, b, rows, span);

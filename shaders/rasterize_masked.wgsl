@@ -2,7 +2,7 @@
 import package::layout::{View, BIN_MASKED, NONE, MAX_CLUSTER_TRIANGLES, MAX_CLUSTER_VERTICES};
 import package::scene::{meshes};
 import package::decode::{triangle_count, vertex_count, read_material};
-import package::edges::{PixelBox, Edges, depth_at};
+import package::edges::{PixelBox, Edges, row_span, depth_at};
 import package::raster::{bin_place, write_sample};
 import package::raster_cluster::{Drawn, corners, open_cluster, decode_corners, corner_indices, set_up};
 import package::mask::{Mask, read_mask_vertex, corner_weights, is_sample_masked_out};
@@ -11,13 +11,14 @@ var<workgroup> mask_values: array<vec3f, MAX_CLUSTER_VERTICES>; // u, v, vertex 
 
 fn draw_masked(view: View, box: PixelBox, edges: Edges, corner_depths: vec3f, mask: Mask, low: u32) {
     for (var y = box.first.y; y <= box.last.y; y++) {
-        for (var x = box.first.x; x <= box.last.x; x++) {
-            let step = vec2i(x, y) - box.first;
-            let value = edges.start + step.x * edges.step_x + step.y * edges.step_y;
+        let row = edges.start + (y - box.first.y) * edges.step_y;
+        let span = row_span(row, edges.step_x, box.last.x - box.first.x);
+        for (var i = span.x; i <= span.y; i++) {
+            let value = row + i * edges.step_x;
             if (min(value.x, min(value.y, value.z)) >= 0) {
                 let exact = vec3f(value + edges.bias);
                 if (!is_sample_masked_out(mask, corner_weights(view, exact, corner_depths))) {
-                    write_sample(view, vec2i(x, y), depth_at(edges.plane, exact.y, exact.z), low);
+                    write_sample(view, vec2i(box.first.x + i, y), depth_at(edges.plane, exact.y, exact.z), low);
                 }
             }
         }

@@ -3,9 +3,9 @@ import package::layout::{View};
 import package::raster::{BEFORE_NEAR, needs_clipping};
 
 const TILE: vec2i = vec2i(16, 8); // pixels: one for each lane of rasterize_large
-const SLICE_TILES: i32 = 64; // what one workgroup draws, about
+override slice_tiles: i32 = 64; // what one workgroup draws, about; a CPU, which runs few at a time, takes more
 const MAX_SLICES: u32 = 256u;
-const MAX_CLIPPED_SLICES: u32 = 16u; // each of them clips the triangle anew
+const MAX_CLIPPED_SLICES: u32 = 64u; // each of them clips the triangle anew
 
 // How many workgroups share a triangle, by the tiles of its box in the image; 0 where it is not seen.
 fn slice_count(view: View, a: vec3f, b: vec3f, c: vec3f) -> u32 {
@@ -25,5 +25,5 @@ fn slice_count(view: View, a: vec3f, b: vec3f, c: vec3f) -> u32 {
     }
     let tiles = vec2i(last - first) / TILE + 1;
     let limit = min(select(MAX_SLICES, MAX_CLIPPED_SLICES, needs_clipping(a, b, c)), u32(tiles.y));
-    return clamp(u32(tiles.x * tiles.y / SLICE_TILES), 1u, limit);
+    return clamp(u32(tiles.x * tiles.y / slice_tiles), 1u, limit);
 }

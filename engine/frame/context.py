@@ -14,6 +14,9 @@ from engine.gpu.device import Device
 from engine.gpu.shader import Kernel
 from engine.gpu.timing import PassTimer
 
+# Tiles of 16 x 8 pixels that one workgroup draws of a large triangle. A CPU runs few workgroups at once: to decode the
+# triangle again costs more than it gains there.
+SOFTWARE_SLICE_TILES, GPU_SLICE_TILES = 1024, 64
 FOLD = layout.CONSTANTS["DISPATCH_FOLD"]
 
 
@@ -41,6 +44,7 @@ class Context:
             "use_persistent": self.use_persistent,
             "count_overdraw": self.view.count_overdraw,
             "show": self.show,
+            "slice_tiles": SOFTWARE_SLICE_TILES if self.device.is_software else GPU_SLICE_TILES,
         }
 
     @contextmanager
