@@ -58,7 +58,7 @@ def parse_structs(text: str) -> dict[str, np.dtype]:
 
 def _field_format(kind: str) -> tuple[object, int, int]:
     """Return (numpy format, size in bytes, alignment in bytes) of a WGSL type."""
-    kind = re.sub(r"^atomic<(\w+)>$", r"\1", kind)
+    kind = re.sub(r"\batomic<(\w+)>", r"\1", kind)
     if kind in ("u32", "i32", "f32"):
         return _KINDS[kind[0]], 4, 4
     if kind == "u64":
@@ -90,6 +90,8 @@ VIEW = STRUCTS["View"]
 WORK_ITEM = STRUCTS["WorkItem"]
 CANDIDATE_GROUP = STRUCTS["CandidateGroup"]
 VISIBLE_CLUSTER = STRUCTS["VisibleCluster"]
+RASTER_BIN = STRUCTS["RasterBin"]
+LARGE_TRIANGLE = STRUCTS["LargeTriangle"]
 PASS_STATE = STRUCTS["PassState"]
 MATERIAL = STRUCTS["Material"]
 MESH_ROOT = STRUCTS["MeshRoot"]

@@ -14,7 +14,7 @@ from engine.frame.frame import FramePasses
 from engine.frame.queues import PHASES, Capacities, Queues
 from engine.frame.resolve import Resolve
 from engine.frame.scene_buffers import Progress, SceneBuffers
-from engine.frame.statistics import FrameStatistics, funnels, queue_fill, totals
+from engine.frame.statistics import FrameStatistics, by_bin, funnels, queue_fill
 from engine.frame.view import PYRAMID_SHARED_LEVEL, ViewResources, pyramid_offsets, pyramid_sizes
 from engine.gpu.buffers import read_buffer
 from engine.gpu.device import Device
@@ -22,7 +22,7 @@ from engine.gpu.readback import ReadbackRing
 from engine.gpu.timing import PassTimer
 from engine.scene import Scene
 from engine.settings import FrameSettings
-from engine.thresholds import thresholds_of
+from engine.thresholds import NO_HARDWARE_PIXELS, thresholds_of
 
 log = logging.getLogger("engine")
 
@@ -121,6 +121,7 @@ class Renderer:
         assert passes is not None
         assert self._capacities is not None
         view = view_record(camera, size, settings, bounds=scene.bounds() if camera.orthographic_height else None)
+        view["hardware_pixels"] = self._hardware_pixels(settings)
         gpu = self.device.wgpu_device
         context.encoder = gpu.create_command_encoder(label="frame")
         self._timer.begin()
@@ -207,12 +208,11 @@ class Renderer:
         if self._capacities is None or asked != self._asked:
             self._capacities = self._asked = asked
         persistent = self._use_persistent(settings)
-        if settings.raster == "hardware":
-            raise ValueError("the hardware raster is not part of this version; use --raster auto or software")
         workgroups = settings.persistent_workgroups or thresholds_of(self.device).persistent_workgroups
         show = layout.CONSTANTS[f"SHOW_{settings.view.upper()}"]
         overdraw = settings.view == "overdraw"
-        key = (self._capacities, size, persistent, settings.occlusion, overdraw, settings.runtime_checks)
+        uses_hardware = self._hardware_pixels(settings) < NO_HARDWARE_PIXELS
+        key = (self._capacities, size, persistent, settings.occlusion, overdraw, uses_hardware, settings.runtime_checks)
         if key == self._key:
             assert self._context
             assert self._passes
@@ -233,9 +233,16 @@ class Renderer:
             use_occlusion=settings.occlusion,
             persistent_workgroups=workgroups,
             runtime_checks=settings.runtime_checks,
+            uses_hardware=uses_hardware,
             show=show,
         )
         self._passes, self._aov, self._key = FramePasses(self._context), None, key
+
+    def _hardware_pixels(self, settings: FrameSettings) -> float:
+        """Return the size on the screen from which clusters go to the hardware raster."""
+        if settings.raster != "auto":
+            return 0.0 if settings.raster == "hardware" else np.inf
+        return settings.hardware_pixels or thresholds_of(self.device).hardware_pixels
 
     def _use_persistent(self, settings: FrameSettings) -> bool:
         """Return whether the persistent traversal is asked for, or is `auto` here and never stood still."""
@@ -291,8 +298,8 @@ class Renderer:
             traversal=pending.traversal,
             error_pixels=pending.settings.error_pixels,
             passes={name: funnels(state) for name, state in zip(PHASES, states, strict=True)},
-            clusters=totals(states, "clusters"),
-            triangles=totals(states, "triangles"),
+            clusters=by_bin(states["bin_clusters"]),
+            triangles=by_bin(states["bin_triangles"]),
             queues=queues,
             memory_bytes={
                 **self._scene_buffers.memory_bytes,

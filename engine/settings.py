@@ -47,7 +47,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "scale": (1e-12, 1e12),
     "error_pixels": (0.0, 1e9),
     "attribute_weight": (0.0, 1e6),
-    "hardware_pixels": (1e-3, 1e6),
+    "hardware_pixels": (0.0, 1e6),
     "queue_items": (1, 1 << 28),
     "candidate_groups": (1, 1 << 28),
     "visible_clusters": (1, 1 << 21),  # what a visibility sample can name
@@ -96,7 +96,7 @@ class FrameSettings:
     raster: Raster = "auto"
     occlusion: bool = True  # two passes: what the last frame's depth pyramid hid is tested against this frame's
     view: ViewMode = "shaded"
-    hardware_pixels: float = 64.0  # no effect yet: from this size on the screen, clusters are for the hardware raster
+    hardware_pixels: float = 0.0  # size on the screen from which clusters go to the hardware raster; 0: by the adapter
     queue_items: int = 1 << 20  # first capacity of the node queue; grows when a frame needs more
     candidate_groups: int = 1 << 18  # likewise
     visible_clusters: int = 1 << 18  # likewise; at most 2^21

@@ -22,6 +22,8 @@ LARGEST_WORKGROUPS = 65535  # of one dispatch dimension, on every adapter
 SOFTWARE_WORKGROUPS = 8  # a CPU plays the GPU: few, long-lived workgroups suit it
 GPU_WORKGROUPS = 528  # four on each multiprocessor of an NVIDIA H200
 
+NO_HARDWARE_PIXELS = 1e6  # larger than any image: what is not clipped goes to the software raster
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -31,6 +33,7 @@ class Thresholds:
     persistent_workgroups: int  # of 64 threads; also where `levels` is the choice and a setting asks for persistent
     source: str  # "calibrated" or "default"
     reason: str
+    hardware_pixels: float = NO_HARDWARE_PIXELS  # size on the screen from which clusters go to the hardware raster
 
 
 def thresholds_of(device: Device) -> Thresholds:

@@ -1,7 +1,7 @@
 // The members of the candidate groups, one lane a member; in the post pass also the clusters that the main pass found
 // hidden. A group is a candidate because it is too coarse to be replaced; drawn are those of its members that were made by
 // a group which represents them well enough, and that are in view.
-import package::layout::{Cluster, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, DISPATCH_FOLD, PHASE_MAIN, PHASE_POST, TALLY_CLUSTERS, OUTCOME_KEPT, OUTCOME_DETAIL, OUTCOME_OCCLUSION, OUTCOME_NONE};
+import package::layout::{Cluster, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, PHASE_MAIN, PHASE_POST, TALLY_CLUSTERS, OUTCOME_KEPT, OUTCOME_DETAIL, OUTCOME_OCCLUSION, OUTCOME_NONE, BIN_SOFTWARE};
 import package::subgroup::{is_first_lane};
 import package::scene::{views, meshes, groups, instances, page_addresses, view_of, instance_of};
 import package::queue::{states, candidate_groups, CLUSTER_CULL_WORKGROUPS};
@@ -9,19 +9,21 @@ import package::transform::{eye_to_instance};
 import package::lod::{combined_error, projected_error};
 import package::traversal::{test_box};
 import package::decode::{read_cluster, triangle_count};
-import package::tally::{clear_tally, count_outcome, flush_tally};
+import package::raster_bin::{raster_bin};
+import package::draw_list::{append, size_raster_passes};
+import package::tally::{clear_tally, count_outcome, count_drawn, flush_tally};
 
 struct ClusterCull {
     phase: u32,
 }
 var<immediate> dispatch: ClusterCull;
 
-@group(1) @binding(8) var<storage, read_write> visible_clusters: array<VisibleCluster>;
-@group(1) @binding(9) var<storage, read_write> hidden_clusters: array<VisibleCluster>;
-@group(1) @binding(10) var<storage, read_write> raster_arguments: array<atomic<u32>>; // dispatch of rasterize_software
-@group(1) @binding(11) var<storage, read_write> post_cluster_arguments: array<atomic<u32>>; // of this pass, in the post pass
+@group(1) @binding(11) var<storage, read_write> hidden_clusters: array<VisibleCluster>;
+@group(1) @binding(12) var<storage, read_write> post_cluster_arguments: array<atomic<u32>>; // of this pass, in the post pass
 
 const LANES: u32 = 64u;
+
+var<private> bin_ends: vec4u; // how far the bins reach that the lane's subgroup appended to
 
 // Whether the group that made the cluster is too coarse to accept.
 fn is_made_too_coarse(view_instance: u32, cluster: Cluster) -> bool {
@@ -56,7 +58,14 @@ fn judge(view_instance: u32, address: u32) {
         outcome = test_cluster(view_instance, cluster);
         count_outcome(TALLY_CLUSTERS, outcome);
     }
-    append(outcome == OUTCOME_KEPT, view_instance, address, cluster);
+    let is_kept = outcome == OUTCOME_KEPT;
+    var bin = BIN_SOFTWARE;
+    if (is_kept) {
+        let instance = instances[instance_of(view_instance)];
+        bin = raster_bin(views[view_of(view_instance)], instance, meshes[instance.mesh].step, cluster);
+        count_drawn(bin, triangle_count(cluster));
+    }
+    bin_ends = max(bin_ends, append(dispatch.phase, is_kept, bin, view_instance, address));
     if (dispatch.phase == PHASE_MAIN) {
         append_hidden(outcome == OUTCOME_OCCLUSION, view_instance, address);
     }
@@ -93,6 +102,10 @@ fn cluster_cull(
     }
     workgroupBarrier();
     flush_tally(lane, dispatch.phase);
+    let ends = subgroupMax(bin_ends);
+    if (is_first_lane()) {
+        size_raster_passes(dispatch.phase, ends);
+    }
 }
 
 // Each lane brings a group; then the lanes of a subgroup share out the members of their groups evenly, so that groups
@@ -123,29 +136,6 @@ fn judge_members(candidate: u32, group_count: u32, subgroup_size: u32, subgroup_
         let owner_address = subgroupShuffle(address, owner);
         let owner_view_instance = subgroupShuffle(view_instance, owner);
         judge(owner_view_instance, select(NONE, owner_address + (member - owner_first) * CLUSTER_WORDS, member < total));
-    }
-}
-
-// Append the kept clusters of a subgroup with one atomic.
-fn append(is_kept: bool, view_instance: u32, address: u32, cluster: Cluster) {
-    let kept = select(0u, 1u, is_kept);
-    let before = subgroupExclusiveAdd(kept);
-    let count = subgroupAdd(kept);
-    let triangles = subgroupAdd(select(0u, triangle_count(cluster), is_kept));
-    var first = 0u;
-    if (is_first_lane() && count > 0u) {
-        first = atomicAdd(&states[dispatch.phase].visible_clusters, count);
-        atomicAdd(&states[dispatch.phase].clusters_software, count);
-        atomicAdd(&states[dispatch.phase].triangles_software, triangles);
-        let drawn = min(first + count, arrayLength(&visible_clusters));
-        atomicMax(&raster_arguments[0], min(drawn, DISPATCH_FOLD));
-        atomicMax(&raster_arguments[1], (drawn + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);
-    }
-    // The post pass stores behind the main pass.
-    let start = select(0u, atomicLoad(&states[PHASE_MAIN].visible_clusters), dispatch.phase == PHASE_POST);
-    let place = start + subgroupBroadcastFirst(first) + before;
-    if (is_kept && place < arrayLength(&visible_clusters)) {
-        visible_clusters[place] = VisibleCluster(view_instance, address);
     }
 }
 

@@ -1,6 +1,6 @@
 // Start of a frame: empty counters and indirect arguments, an empty visibility buffer, and one item for each view: the
 // root of the instance tree.
-import package::layout::{INSTANCE_BITS, INSTANCE_TREE, NODE_BITS, ALL_CHILDREN};
+import package::layout::{RasterBin, BIN_HARDWARE, BIN_COUNT, MAX_CLUSTER_TRIANGLES, INSTANCE_BITS, INSTANCE_TREE, NODE_BITS, ALL_CHILDREN};
 
 struct InitContext {
     view_count: u32,
@@ -11,8 +11,7 @@ var<immediate> dispatch: InitContext;
 @group(0) @binding(1) var<storage, read_write> node_queue: array<u32>;
 @group(0) @binding(2) var<storage, read_write> cluster_arguments_main: array<u32>;
 @group(0) @binding(3) var<storage, read_write> cluster_arguments_post: array<u32>;
-@group(0) @binding(4) var<storage, read_write> raster_arguments_main: array<u32>;
-@group(0) @binding(5) var<storage, read_write> raster_arguments_post: array<u32>;
+@group(0) @binding(4) var<storage, read_write> raster_arguments: array<RasterBin>; // of both passes
 @group(0) @binding(6) var<storage, read_write> large_arguments_main: array<u32>;
 @group(0) @binding(7) var<storage, read_write> large_arguments_post: array<u32>;
 @group(0) @binding(8) var<storage, read_write> post_arguments: array<u32>;
@@ -27,6 +26,14 @@ const ITEMS_PUSHED: u32 = 1u; // word of PassState: the high half of node_progre
 // No workgroups yet in x and y, one in z.
 fn empty_dispatch_word(i: u32) -> u32 {
     return select(0u, 1u, i % 3u == 2u);
+}
+
+// No entries yet: no workgroups, or no instances of as many vertices as a cluster may have corners.
+fn empty_bin(bin: u32) -> RasterBin {
+    var empty = RasterBin();
+    empty.x = select(0u, 3u * MAX_CLUSTER_TRIANGLES, bin == BIN_HARDWARE);
+    empty.z = select(1u, 0u, bin == BIN_HARDWARE);
+    return empty;
 }
 
 @compute @workgroup_size(256)
@@ -51,9 +58,8 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
         cluster_arguments_main[i] = empty_dispatch_word(i);
         cluster_arguments_post[i] = empty_dispatch_word(i);
     }
-    if (i < arrayLength(&raster_arguments_main)) {
-        raster_arguments_main[i] = empty_dispatch_word(i);
-        raster_arguments_post[i] = empty_dispatch_word(i);
+    if (i < arrayLength(&raster_arguments)) {
+        raster_arguments[i] = empty_bin(i % BIN_COUNT);
     }
     if (i < arrayLength(&large_arguments_main)) {
         large_arguments_main[i] = empty_dispatch_word(i);

@@ -179,6 +179,16 @@ const DISPATCH_FOLD: u32 = 32768u;
 // A visibility sample names a place in the list of visible clusters with this many bits.
 const PLACE_BITS: u32 = 21u;
 
+// Raster classes of visible clusters. Each has a bin: a region of raster_bins that lists places of visible_clusters.
+const BIN_SOFTWARE: u32 = 0u;
+const BIN_SMALL: u32 = 1u; // software, of at most SMALL_CLUSTER_TRIANGLES: several share a workgroup
+const BIN_MASKED: u32 = 2u; // software, with an alpha test
+const BIN_HARDWARE: u32 = 3u;
+const BIN_COUNT: u32 = 4u;
+const SMALL_CLUSTER_TRIANGLES: u32 = 32u;
+// A cluster that reaches further beyond the image must be clipped, and that is done in software only.
+const HARDWARE_GUARD_PIXELS: f32 = 1000.0;
+
 // View.flags
 const VIEW_ORTHOGRAPHIC: u32 = 1u;
 const VIEW_HAS_HISTORY: u32 = 2u; // the depth pyramid holds the last frame, seen as previous_views says
@@ -238,6 +248,7 @@ struct View {
     flags: u32,
     frame: u32,
     first_pixel: u32, // of the view's own visibility buffer
+    hardware_pixels: f32, // clusters of this size on the screen go to the hardware raster; 0: all that can
     pyramid_levels: u32, // 1 + the level whose single cell covers the image; 0 without a depth pyramid
     pyramid_offsets: array<vec4u, 4>, // first word of each level; level 0 is not stored
 }
@@ -270,6 +281,25 @@ struct VisibleCluster {
     address: u32, // word of its record in the page pool
 }
 
+// A bin of one pass over the hierarchy: the words of its indirect dispatch or draw, and its entries. The post pass's
+// entries follow those of the main pass in the region.
+struct RasterBin {
+    x: u32, // workgroups; of a draw: vertices
+    y: u32, // workgroups; of a draw: instances
+    z: u32, // workgroups; of a draw: 0, the first vertex
+    first_instance: u32, // of a draw; always 0
+    count: u32, // entries requested by this pass; stored up to the capacity of visible_clusters
+    unused_0: u32,
+    unused_1: u32,
+    unused_2: u32,
+}
+
+// A piece of a triangle that is large, or must be clipped, for one workgroup of rasterize_large.
+struct LargeTriangle {
+    name: u32, // place << 7 | triangle
+    slice: u32, // every slice_count-th row of tiles from this one on
+}
+
 // What one pass over the hierarchy (main or post) leaves behind: queue ends and statistics.
 // The published name of the pair is MainAndPostPassPersistentStates.
 struct PassState {
@@ -278,11 +308,9 @@ struct PassState {
     candidate_groups: atomic<u32>, // requested; stored up to the capacity
     visible_clusters: atomic<u32>, // requested by this pass; stored up to the capacity, the post pass behind the main pass
     hidden_clusters: atomic<u32>, // requested by the main pass for the post pass
-    large_triangles: atomic<u32>, // slices requested for rasterize_large; stored up to the capacity
+    large_triangles: atomic<u32>, // pieces requested for rasterize_large; stored up to the capacity
     aborted: atomic<u32>, // the queue stood still for too long: the frame is not complete
-    clusters_software: atomic<u32>,
-    clusters_hardware: atomic<u32>,
-    triangles_software: atomic<u32>,
-    triangles_hardware: atomic<u32>,
+    bin_clusters: array<atomic<u32>, 4>, // drawn, by BIN_*
+    bin_triangles: array<atomic<u32>, 4>,
     tally: array<atomic<u32>, 20>, // TALLY_* kind * TALLY_OUTCOMES + OUTCOME_*
 }

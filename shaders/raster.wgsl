@@ -1,5 +1,5 @@
-// What both software raster passes share: their bindings, the corners of a triangle on the screen, and the sample.
-import package::layout::{View, VisibleCluster, PassState, PHASE_MAIN, PHASE_POST};
+// What all rasterisers share: their bindings, the corners of a triangle on the screen, and the sample.
+import package::layout::{View, VisibleCluster, PassState, RasterBin, LargeTriangle, NONE, BIN_COUNT, PHASE_POST};
 import package::transform::{to_screen};
 import package::edges::{snap, GUARD_PIXELS};
 
@@ -7,7 +7,9 @@ import package::edges::{snap, GUARD_PIXELS};
 @group(1) @binding(1) var<storage, read_write> visibility: array<atomic<u64>>;
 @group(1) @binding(2) var<storage, read_write> overdraw: array<atomic<u32>>;
 @group(1) @binding(3) var<storage, read_write> states: array<PassState, 2>;
-@group(1) @binding(4) var<storage, read_write> large_triangles: array<u32>; // slice << 28 | place << 7 | triangle
+@group(1) @binding(4) var<storage, read_write> large_triangles: array<LargeTriangle>;
+@group(1) @binding(5) var<storage, read> raster_arguments: array<RasterBin>; // of both passes
+@group(1) @binding(6) var<storage, read> raster_bins: array<u32>;
 
 struct Raster {
     phase: u32,
@@ -16,16 +18,19 @@ var<immediate> dispatch: Raster;
 
 override count_overdraw: bool = false;
 
-const MUST_CLIP: f32 = -1.0; // as depth value: the corner lies before the near plane or outside the guard band
-const SLICE_PIXELS: f32 = 64.0; // height of the part of a large triangle that one workgroup draws
-const MAX_SLICES: u32 = 16u;
+// As depth values of corners that fixed point would not hold: before the near plane, or outside the guard band.
+const BEFORE_NEAR: f32 = -2.0;
+const OUTSIDE_GUARD: f32 = -1.0;
 
-// Where in the list the clusters of this pass begin and end.
-fn visible_range() -> vec2u {
-    let main = atomicLoad(&states[PHASE_MAIN].visible_clusters);
-    let post = atomicLoad(&states[PHASE_POST].visible_clusters);
-    let range = select(vec2u(0u, main), vec2u(main, main + post), dispatch.phase == PHASE_POST);
-    return min(range, vec2u(arrayLength(&visible_clusters)));
+// Place in visible_clusters of entry `index` of this pass in a bin; NONE behind the last one.
+fn bin_place(bin: u32, index: u32) -> u32 {
+    let capacity = arrayLength(&visible_clusters);
+    let slot = select(0u, raster_arguments[bin].count, dispatch.phase == PHASE_POST) + index;
+    if (index >= raster_arguments[dispatch.phase * BIN_COUNT + bin].count || slot >= capacity) {
+        return NONE;
+    }
+    let place = raster_bins[bin * capacity + slot];
+    return select(NONE, place, place < capacity);
 }
 
 fn write_sample(view: View, pixel: vec2i, depth: f32, low: u32) {
@@ -36,12 +41,15 @@ fn write_sample(view: View, pixel: vec2i, depth: f32, low: u32) {
     }
 }
 
-// Snapped position of a corner in view space; depth MUST_CLIP where fixed point would not hold it.
+// Snapped position of a corner in view space; its depth says where fixed point would not hold it.
 fn project(view: View, p: vec3f) -> vec3f {
+    if (p.z < view.near) {
+        return vec3f(0.0, 0.0, BEFORE_NEAR);
+    }
     let corner = snap(to_screen(view, p));
     let is_inside = all(corner.xy >= vec2f(-256.0 * GUARD_PIXELS))
         && all(corner.xy <= 256.0 * (vec2f(view.size) + GUARD_PIXELS));
-    return vec3f(corner.xy, select(MUST_CLIP, corner.z, p.z >= view.near && is_inside));
+    return vec3f(corner.xy, select(OUTSIDE_GUARD, corner.z, is_inside));
 }
 
 fn needs_clipping(a: vec3f, b: vec3f, c: vec3f) -> bool {
@@ -51,14 +59,4 @@ fn needs_clipping(a: vec3f, b: vec3f, c: vec3f) -> bool {
 // A mirrored instance turns its triangles over: two corners change places before any rule looks at them.
 fn oriented(corners: vec3u, is_mirrored: bool) -> vec3u {
     return select(corners, corners.xzy, is_mirrored);
-}
-
-// How many workgroups share a large triangle, by its height on the screen.
-fn slice_count(view: View, a: vec3f, b: vec3f, c: vec3f) -> u32 {
-    if (needs_clipping(a, b, c)) {
-        return MAX_SLICES;
-    }
-    let top = max(min(a.y, min(b.y, c.y)), 0.0);
-    let bottom = min(max(a.y, max(b.y, c.y)), 256.0 * f32(view.size.y));
-    return clamp(u32(max(bottom - top, 0.0) / (256.0 * SLICE_PIXELS)) + 1u, 1u, MAX_SLICES);
 }

@@ -1,9 +1,10 @@
 // The image of the visibility buffer: shaded, or one of the debug views. 8-bit sRGB, one word a pixel.
-import package::layout::{MAX_CLUSTER_TRIANGLES, VisibleCluster, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_RASTER};
+import package::layout::{MAX_CLUSTER_TRIANGLES, VisibleCluster, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_RASTER, BIN_SMALL, BIN_MASKED, BIN_HARDWARE};
 import package::scene::{views, meshes, materials, instances};
 import package::visible::{sample_place, sample_triangle, tie_hash};
 import package::decode::{cluster_level};
 import package::surface::{Surface, reconstruct};
+import package::raster_bin::{raster_bin};
 import package::color::{hash_color, ramp_color, srgb_encode};
 
 struct Resolve {
@@ -46,8 +47,20 @@ fn shown(surface: Surface, pixel_index: u32) -> vec3f {
         case SHOW_MATERIALS: { return shape * hash_color(tie_hash(surface.material, 11u)); }
         case SHOW_DEPTH: { return vec3f(1.0 / (1.0 + pow(surface.depth / resolve_parameters[0].depth_scale, 5.0))); }
         case SHOW_OVERDRAW: { return ramp_color(log2(f32(max(overdraw[pixel_index], 1u))) / 6.0); }
-        case SHOW_RASTER: { return shape * vec3f(0.2, 0.5, 0.9); } // software; hardware does not draw yet
+        case SHOW_RASTER: { return shape * bin_color(surface); }
         default: { return lit(surface); }
+    }
+}
+
+// Software blue, small clusters cyan, masked green, hardware orange.
+fn bin_color(surface: Surface) -> vec3f {
+    let instance = instances[surface.instance_index];
+    let view = views[resolve_parameters[0].view];
+    switch raster_bin(view, instance, meshes[instance.mesh].step, surface.cluster) {
+        case BIN_SMALL: { return vec3f(0.15, 0.75, 0.8); }
+        case BIN_MASKED: { return vec3f(0.25, 0.7, 0.2); }
+        case BIN_HARDWARE: { return vec3f(0.95, 0.45, 0.1); }
+        default: { return vec3f(0.2, 0.4, 0.9); }
     }
 }
 

@@ -19,7 +19,9 @@ SIZES = {
     "WorkItem": 8,
     "CandidateGroup": 8,
     "VisibleCluster": 8,
-    "PassState": 128,
+    "PassState": 144,
+    "RasterBin": 32,
+    "LargeTriangle": 8,
     "MeshRoot": 32,
     "Material": 80,
 }

@@ -90,7 +90,9 @@ def _add_frame(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera", metavar="TEXT", help="camera in its text form, as the viewer copies it")
     parser.add_argument("--error-pixels", type=not_negative, metavar="TAU", help="largest error on the screen (1.0)")
     parser.add_argument("--traversal", choices=get_args(Traversal), help="how the hierarchy is walked (auto)")
-    parser.add_argument("--raster", choices=get_args(Raster), help="which rasteriser draws (auto); no hardware yet")
+    parser.add_argument(
+        "--raster", choices=get_args(Raster), help="which rasteriser draws (auto: by size on the screen)"
+    )
     parser.add_argument("--no-occlusion", action="store_true", help="no effect yet: what is hidden is drawn, too")
     parser.add_argument("--view", choices=get_args(ViewMode), help="what the image shows (shaded)")
     parser.add_argument("--settings", metavar="FILE.toml", help="frame settings; the options above go before it")

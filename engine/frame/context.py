@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import wgpu
 
-from engine.frame.queues import PHASES, Queues
+from engine.frame.queues import PHASES, Queues, bin_offset
 from engine.frame.scene_buffers import SceneBuffers
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
 from engine.gpu.shader import Kernel
 from engine.gpu.timing import PassTimer
+
+# Tiles of a large triangle that one workgroup draws: a CPU that plays the GPU runs few workgroups at a time.
+SOFTWARE_SLICE_TILES, GPU_SLICE_TILES = 1024, 64
 
 
 @dataclass
@@ -28,6 +31,7 @@ class Context:
     use_occlusion: bool
     persistent_workgroups: int
     runtime_checks: bool
+    uses_hardware: bool  # some clusters may go to the hardware raster
     show: int  # SHOW_* of layout.wgsl
     encoder: wgpu.GPUCommandEncoder | None = None
 
@@ -40,6 +44,7 @@ class Context:
             "use_occlusion": self.use_occlusion,
             "count_overdraw": self.view.count_overdraw,
             "show": self.show,
+            "slice_tiles": SOFTWARE_SLICE_TILES if self.device.is_software else GPU_SLICE_TILES,
         }
 
     @contextmanager
@@ -49,6 +54,14 @@ class Context:
         compute = self.timer.begin_pass(self.encoder, label)
         yield compute
         compute.end()
+
+    @contextmanager
+    def render_pass(self, label: str, target: wgpu.GPUTextureView) -> Generator[wgpu.GPURenderPassEncoder]:
+        """Record a render pass, timed under `label`; what it draws to its only attachment `target` is not kept."""
+        assert self.encoder is not None, "a pass is recorded between begin and end of a frame"
+        render = self.timer.begin_render_pass(self.encoder, label, target)
+        yield render
+        render.end()
 
 
 class PhasePass:
@@ -88,7 +101,19 @@ class IndirectPass(PhasePass):
             compute.dispatch_workgroups_indirect(context.queues.for_phase(phase)[self.ARGUMENTS], 0)
 
 
-def set_immediates(compute: wgpu.GPUComputePassEncoder, *words: int) -> None:
+class BinPass(PhasePass):
+    """A pass of one dispatch over the clusters of one raster class, `BIN`."""
+
+    BIN: str
+
+    def encode(self, context: Context, phase: int) -> None:
+        """Record the pass."""
+        with self.begin(context, phase) as compute:
+            arguments = context.queues.resources["raster_arguments"]
+            compute.dispatch_workgroups_indirect(arguments, bin_offset(self.BIN, phase))
+
+
+def set_immediates(compute: wgpu.GPUComputePassEncoder | wgpu.GPURenderPassEncoder, *words: int) -> None:
     """Set the immediates of the dispatches that follow, from the first word on."""
     data = np.array(words, np.uint32)
     compute.set_immediates(0, data, 0, data.nbytes)

@@ -8,12 +8,15 @@ what comes first.
 
 from engine import layout
 from engine.frame.cluster_cull import ClusterCull
-from engine.frame.context import Context
+from engine.frame.context import BinPass, Context, IndirectPass
 from engine.frame.depth_pyramid import DepthPyramid
 from engine.frame.init_context import InitContext
 from engine.frame.levels_cull import LevelsCull
 from engine.frame.persistent_cull import PersistentCull
+from engine.frame.rasterize_hardware import RasterizeHardware
 from engine.frame.rasterize_large import RasterizeLarge
+from engine.frame.rasterize_masked import RasterizeMasked
+from engine.frame.rasterize_small import RasterizeSmall
 from engine.frame.rasterize_software import RasterizeSoftware
 
 MAIN, POST = layout.CONSTANTS["PHASE_MAIN"], layout.CONSTANTS["PHASE_POST"]
@@ -27,8 +30,7 @@ class CullRasterize:
         self.phase_passes = [
             PersistentCull(context) if context.use_persistent else LevelsCull(context),
             ClusterCull(context),
-            RasterizeSoftware(context),
-            RasterizeLarge(context),
+            *rasterizers(context),
         ]
         self.depth_pyramid = DepthPyramid(context) if context.use_occlusion else None
 
@@ -44,3 +46,14 @@ class CullRasterize:
     def _encode_phase(self, context: Context, phase: int) -> None:
         for one in self.phase_passes:
             one.encode(context, phase)
+
+
+def rasterizers(context: Context) -> list[BinPass | IndirectPass | RasterizeHardware]:
+    """Return the raster passes that the scene and the settings can give work to, in their order."""
+    kinds: list[type[BinPass] | type[IndirectPass] | type[RasterizeHardware]] = [RasterizeSoftware, RasterizeSmall]
+    if (context.scene_buffers.scene.materials["flags"] & layout.CONSTANTS["MATERIAL_MASKED"]).any():
+        kinds.append(RasterizeMasked)
+    kinds.append(RasterizeLarge)
+    if context.uses_hardware:
+        kinds.append(RasterizeHardware)
+    return [kind(context) for kind in kinds]

@@ -13,14 +13,21 @@ from engine.settings import FrameSettings
 MAX_LEVELS = int(layout.CONSTANTS["MAX_LEVELS"])
 MAX_VISIBLE_CLUSTERS = 1 << layout.CONSTANTS["PLACE_BITS"]  # what a visibility sample can name
 PHASES = ("main", "post")  # PHASE_MAIN and PHASE_POST of layout.wgsl
-_ARGUMENTS_OF_A_PHASE = ("cluster_arguments", "raster_arguments", "large_arguments")
+_ARGUMENTS_OF_A_PHASE = ("cluster_arguments", "large_arguments")
 _ARGUMENTS = {  # buffers of indirect dispatches, and how many each holds
     **{f"{name}_{phase}": 1 for name in _ARGUMENTS_OF_A_PHASE for phase in PHASES},
     "post_arguments": 1,  # the post pass's first level
     "level_arguments_even": len(PHASES) * MAX_LEVELS,
     "level_arguments_odd": len(PHASES) * MAX_LEVELS,
 }
+BINS = int(layout.CONSTANTS["BIN_COUNT"])
+BIN_NAMES = tuple(name[4:].lower() for name in layout.CONSTANTS if name.startswith("BIN_"))[:BINS]  # raster classes
 _WHOLE = 4  # items: every buffer is then as long as its shader takes it to be
+
+
+def bin_offset(name: str, phase: int) -> int:
+    """Return the byte of `raster_arguments` at which the dispatch or draw of a raster class begins."""
+    return (phase * BINS + layout.CONSTANTS[f"BIN_{name.upper()}"]) * layout.RASTER_BIN.itemsize
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,17 @@ class Queues:
     def __init__(self, device: Device, capacities: Capacities):
         self._device = device
         self.capacities = capacities
-        item = layout.WORK_ITEM.itemsize
+        item, large = layout.WORK_ITEM.itemsize, layout.LARGE_TRIANGLE.itemsize
+        arguments = len(PHASES) * BINS * layout.RASTER_BIN.itemsize
         self.resources: dict[str, wgpu.GPUBuffer] = {
             "states": create_buffer(device, "states", len(PHASES) * layout.PASS_STATE.itemsize),
             "node_queue": create_buffer(device, "node queue", len(PHASES) * item * capacities.nodes),
             "candidate_groups": create_buffer(device, "candidate groups", item * capacities.groups),
             "visible_clusters": create_buffer(device, "visible clusters", item * capacities.clusters),
             "hidden_clusters": create_buffer(device, "hidden clusters", item * capacities.hidden_clusters),
-            "large_triangles": create_buffer(device, "large triangles", 4 * capacities.large_triangles),
+            "large_triangles": create_buffer(device, "large triangles", large * capacities.large_triangles),
+            "raster_bins": create_buffer(device, "raster bins", 4 * BINS * capacities.clusters),
+            "raster_arguments": create_buffer(device, "raster arguments", arguments, INDIRECT),
             "level_counts": create_buffer(device, "level counts", len(PHASES) * 4 * MAX_LEVELS),
             "unused": create_buffer(device, "unused", 16),
         }

@@ -1,10 +1,10 @@
 """Draw the visible clusters into the visibility buffer by compute."""
 
-from engine.frame.context import IndirectPass
+from engine.frame.context import BinPass
 
 
-class RasterizeSoftware(IndirectPass):
+class RasterizeSoftware(BinPass):
     """Pass rasterize_software: one workgroup a cluster."""
 
     NAME = "rasterize_software"
-    ARGUMENTS = "raster_arguments"
+    BIN = "software"

@@ -10,7 +10,7 @@ from engine.frame.instance_buffers import InstanceBuffers
 from engine.frame.queues import MAX_LEVELS
 from engine.gpu.buffers import UNIFORM, CapacityError, buffer_from, create_buffer, upload
 from engine.gpu.device import Device
-from engine.gpu.shader import Kernel
+from engine.gpu.shader import ShaderKernel
 from engine.scene import Scene
 
 POOL_BINDINGS = 4
@@ -85,7 +85,7 @@ class SceneBuffers:
         header, record = layout.CONSTANTS["PAGE_HEADER_WORDS"], layout.CONSTANTS["CLUSTER_WORDS"]
         return (self._first_cluster[page] + (addresses - starts[page] - header) // record).astype(np.uint32)
 
-    def bind_group(self, kernel: Kernel) -> wgpu.GPUBindGroup:
+    def bind_group(self, kernel: ShaderKernel) -> wgpu.GPUBindGroup:
         """Return bind group 0 for a kernel; kernels that import scene.wgsl share one layout."""
         if "scene" not in self._bind_groups:
             self._bind_groups["scene"] = kernel.bind(0, self._tables)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from engine.frame.queues import Capacities
+from engine.frame.queues import BIN_NAMES, Capacities
 
 KINDS = ("instance_nodes", "instances", "nodes", "clusters")  # TALLY_* of layout.wgsl
 OUTCOMES = ("kept", "frustum", "detail", "size", "occlusion")  # OUTCOME_*
@@ -39,7 +39,7 @@ class FrameStatistics:
     traversal: str
     error_pixels: float
     passes: dict[str, dict[str, Funnel]]  # "main" or "post" -> one of KINDS
-    clusters: dict[str, int]  # drawn by raster
+    clusters: dict[str, int]  # drawn, by raster class: software, small, masked, hardware
     triangles: dict[str, int]
     queues: dict[str, Queue]
     memory_bytes: dict[str, int]
@@ -63,9 +63,9 @@ def funnels(state: np.ndarray) -> dict[str, Funnel]:
     }
 
 
-def totals(states: np.ndarray, kind: str) -> dict[str, int]:
-    """Return clusters or triangles drawn by each rasteriser, from layout.PASS_STATE records (2,) of both passes."""
-    return {name: int(states[f"{kind}_{name}"].sum()) for name in ("software", "hardware")}
+def by_bin(counts: np.ndarray) -> dict[str, int]:
+    """Return what both passes drew by the name of the raster class; counts (2, BIN_COUNT)."""
+    return dict(zip(BIN_NAMES, counts.sum(axis=0, dtype=np.int64).tolist(), strict=True))
 
 
 def queue_fill(states: np.ndarray, capacities: Capacities) -> dict[str, Queue]:

@@ -172,41 +172,35 @@ def group_layout(device: Device, shader: LinkedShader, group: int) -> wgpu.GPUBi
 
 
 def _layout_entry(binding: Binding) -> dict[str, Any]:
-    entry: dict[str, Any] = {"binding": binding.index, "visibility": wgpu.ShaderStage.COMPUTE}
+    # One layout for compute and render pipelines. Vertex shaders write nothing: many adapters forbid it.
+    visibility = wgpu.ShaderStage.COMPUTE | wgpu.ShaderStage.FRAGMENT
+    if binding.kind != "storage":
+        visibility |= wgpu.ShaderStage.VERTEX
+    entry: dict[str, Any] = {"binding": binding.index, "visibility": visibility}
     if binding.kind in ("uniform", "storage", "read-only-storage"):
         entry["buffer"] = {"type": binding.kind}
     else:
-        raise ShaderError(f"binding {binding.name}: {binding.kind} is not supported in a compute kernel yet")
+        raise ShaderError(f"binding {binding.name}: {binding.kind} is not supported in a kernel yet")
     return entry
 
 
-class Kernel:
-    """One compute entry point, of the same name as its file, with its constants fixed."""
+class ShaderKernel:
+    """What kernels of both kinds have: the linked shader, its module, its layouts."""
 
-    def __init__(
-        self,
-        device: Device,
-        name: str,
-        constants: dict[str, Any] | None = None,
-        runtime_checks: bool = True,
-        folder: Path | None = None,
-    ):
+    def __init__(self, device: Device, name: str, runtime_checks: bool, folder: Path | None):
         self.name = name
         self.shader = link(name, folder)
         self._device = device
-        module = create_module(device, self.shader, runtime_checks)
+        self._module = create_module(device, self.shader, runtime_checks)
         groups = max((binding.group for binding in self.shader.bindings), default=-1) + 1
         self._layouts = [group_layout(device, self.shader, group) for group in range(groups)]
-        layout = device.wgpu_device.create_pipeline_layout(
+        self._layout = device.wgpu_device.create_pipeline_layout(
             label=name, bind_group_layouts=self._layouts, immediate_size=self.shader.immediate_bytes
         )
-        used = {key: value for key, value in (constants or {}).items() if _declares(self.shader.text, key)}
-        try:
-            self.pipeline = device.wgpu_device.create_compute_pipeline(
-                label=name, layout=layout, compute={"module": module, "entry_point": name, "constants": used}
-            )
-        except wgpu.GPUError as error:
-            raise ShaderError(locate_errors(str(error), self.shader)) from None
+
+    def _used(self, constants: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return those constants that the shader declares."""
+        return {key: value for key, value in (constants or {}).items() if _declares(self.shader.text, key)}
 
     def bind(self, group: int, resources: Mapping[str, wgpu.GPUBuffer | dict[str, Any]]) -> wgpu.GPUBindGroup:
         """Return a bind group with the buffers found by variable name; KeyError names a missing one."""
@@ -223,6 +217,55 @@ class Kernel:
         return self._device.wgpu_device.create_bind_group(
             label=f"{self.name} {group}", layout=self._layouts[group], entries=entries
         )
+
+
+class Kernel(ShaderKernel):
+    """One compute entry point, of the same name as its file, with its constants fixed."""
+
+    def __init__(
+        self,
+        device: Device,
+        name: str,
+        constants: Mapping[str, Any] | None = None,
+        runtime_checks: bool = True,
+        folder: Path | None = None,
+    ):
+        super().__init__(device, name, runtime_checks, folder)
+        stage = {"module": self._module, "entry_point": name, "constants": self._used(constants)}
+        try:
+            self.pipeline = device.wgpu_device.create_compute_pipeline(label=name, layout=self._layout, compute=stage)
+        except wgpu.GPUError as error:
+            raise ShaderError(locate_errors(str(error), self.shader)) from None
+
+
+class RenderKernel(ShaderKernel):
+    """A vertex and a fragment entry point, `<name>_vertex` and `<name>_fragment`, that draw triangles without culling.
+
+    The fragments write storage buffers only: the attachment of `target_format` stays as it is.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        name: str,
+        target_format: str,
+        constants: Mapping[str, Any] | None = None,
+        runtime_checks: bool = True,
+        folder: Path | None = None,
+    ):
+        super().__init__(device, name, runtime_checks, folder)
+        stage = {"module": self._module, "constants": self._used(constants)}
+        target = {"format": target_format, "write_mask": 0}
+        try:
+            self.pipeline = device.wgpu_device.create_render_pipeline(
+                label=name,
+                layout=self._layout,
+                vertex={**stage, "entry_point": f"{name}_vertex", "buffers": []},
+                primitive={"topology": "triangle-list", "cull_mode": "none"},
+                fragment={**stage, "entry_point": f"{name}_fragment", "targets": [target]},
+            )
+        except wgpu.GPUError as error:
+            raise ShaderError(locate_errors(str(error), self.shader)) from None
 
 
 def _declares(text: str, override: str) -> bool:

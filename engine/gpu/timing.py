@@ -1,5 +1,7 @@
 """GPU milliseconds per labelled pass, from timestamps."""
 
+from typing import Any
+
 import numpy as np
 import wgpu
 from wgpu.backends.wgpu_native import _api
@@ -35,16 +37,27 @@ class PassTimer:
 
     def begin_pass(self, encoder: wgpu.GPUCommandEncoder, label: str) -> wgpu.GPUComputePassEncoder:
         """Begin a compute pass that is timed under `label`."""
+        return encoder.begin_compute_pass(label=label, **self._writes(label))
+
+    def begin_render_pass(
+        self, encoder: wgpu.GPUCommandEncoder, label: str, target: wgpu.GPUTextureView
+    ) -> wgpu.GPURenderPassEncoder:
+        """Begin a render pass that is timed under `label`; what it draws to `target` is not kept."""
+        attachment = {"view": target, "load_op": "clear", "store_op": "discard", "clear_value": (0, 0, 0, 0)}
+        return encoder.begin_render_pass(label=label, color_attachments=[attachment], **self._writes(label))
+
+    def _writes(self, label: str) -> dict[str, Any]:
         if self._queries is None or len(self.labels) == self._capacity:
-            return encoder.begin_compute_pass(label=label)
+            return {}
         index = 2 * len(self.labels)
         self.labels.append(label)
-        writes = {
-            "query_set": self._queries,
-            "beginning_of_pass_write_index": index,
-            "end_of_pass_write_index": index + 1,
+        return {
+            "timestamp_writes": {
+                "query_set": self._queries,
+                "beginning_of_pass_write_index": index,
+                "end_of_pass_write_index": index + 1,
+            }
         }
-        return encoder.begin_compute_pass(label=label, timestamp_writes=writes)
 
     def resolve(self, encoder: wgpu.GPUCommandEncoder) -> None:
         """Write the frame's timestamps to `buffer`."""

@@ -23,10 +23,10 @@ def grid(columns: int, rows: int, low: float = -1.0, high: float = 1.0, z: float
     return positions, np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
-def overdraw_counts(renderer, scene, camera, size) -> np.ndarray:
+def overdraw_counts(renderer, scene, camera, size, **settings) -> np.ndarray:
     from engine.gpu.buffers import read_buffer
 
-    renderer.render(scene, camera, FrameSettings(view="overdraw"), size)
+    renderer.render(scene, camera, FrameSettings(view="overdraw", **settings), size)
     buffer = renderer._context.view.resources["overdraw"]
     return read_buffer(renderer.device, buffer, np.dtype(np.uint32), size[0] * size[1]).reshape(size[1], size[0])
 

@@ -14,10 +14,20 @@ ROOT_ERROR = layout.CONSTANTS["ROOT_ERROR"]
 STEP = 2.0**-12
 
 
-def source_hierarchy(positions: np.ndarray, faces: np.ndarray, step: float) -> Hierarchy:
-    """Return one level of clusters of up to 64 triangles, in root groups of up to 8 clusters."""
+def source_hierarchy(
+    positions: np.ndarray,
+    faces: np.ndarray,
+    step: float,
+    cluster_triangles: int,
+    extra: np.ndarray | None,
+    face_material: np.ndarray | None,
+) -> Hierarchy:
+    """Return one level of clusters of up to `cluster_triangles`, in root groups of up to 8 clusters.
+
+    `extra` (n, 2, 4 or 6) are UVs, colours, or both of each vertex.
+    """
     lattice = np.rint(np.asarray(positions) / step).astype(np.int32)
-    first_face = np.unique(np.append(np.arange(0, len(faces), 64), len(faces))).astype(np.int64)
+    first_face = np.unique(np.append(np.arange(0, len(faces), cluster_triangles), len(faces))).astype(np.int64)
     clusters = len(first_face) - 1
     first_cluster = np.unique(np.append(np.arange(0, clusters, 8), clusters)).astype(np.int32)
     groups = len(first_cluster) - 1
@@ -28,9 +38,9 @@ def source_hierarchy(positions: np.ndarray, faces: np.ndarray, step: float) -> H
     return Hierarchy(
         lattice=lattice,
         vertex_position=np.arange(len(lattice), dtype=np.int32),
-        attributes=normals,
+        attributes=normals if extra is None else np.concatenate([normals, extra], axis=1).astype(np.float32),
         faces=np.asarray(faces, np.int32),
-        face_material=np.zeros(len(faces), np.int32),
+        face_material=np.zeros(len(faces), np.int32) if face_material is None else face_material.astype(np.int32),
         cluster_first_face=first_face,
         cluster_group=np.repeat(np.arange(groups, dtype=np.int32), np.diff(first_cluster)),
         cluster_made_by=np.full(clusters, -1, np.int32),
@@ -46,17 +56,30 @@ def source_hierarchy(positions: np.ndarray, faces: np.ndarray, step: float) -> H
 
 
 def triangle_scene(
-    folder: Path, positions: np.ndarray, faces: np.ndarray, two_sided: bool = True, step: float = STEP
+    folder: Path,
+    positions: np.ndarray,
+    faces: np.ndarray,
+    two_sided: bool = True,
+    step: float = STEP,
+    cluster_triangles: int = 64,
+    extra: np.ndarray | None = None,
+    materials: np.ndarray | None = None,
+    face_material: np.ndarray | None = None,
 ) -> Scene:
-    """Return a scene with one instance of the triangles (positions (n, 3) are snapped to the lattice `step`)."""
+    """Return a scene with one instance of the triangles (positions (n, 3) are snapped to the lattice `step`).
+
+    `extra` is that of `source_hierarchy`; `materials` (m,) layout.MATERIAL, of which `face_material` (f,) chooses.
+    """
     from engine.settings import BuildSettings
 
-    materials = np.zeros(1, layout.MATERIAL)
-    materials["base_color"] = 0.8
-    materials["flags"] = layout.CONSTANTS["MATERIAL_TWO_SIDED"] if two_sided else 0
-    for name in (name for name in materials.dtype.names if name.endswith("_texture")):
-        materials[name] = layout.NONE
-    mesh = encode_mesh(source_hierarchy(positions, faces, step), step, np.zeros(3), materials["flags"], BuildSettings())
+    if materials is None:
+        materials = np.zeros(1, layout.MATERIAL)
+        materials["base_color"] = 0.8
+        materials["flags"] = layout.CONSTANTS["MATERIAL_TWO_SIDED"] if two_sided else 0
+        for name in (name for name in materials.dtype.names if name.endswith("_texture")):
+            materials[name] = layout.NONE
+    hierarchy = source_hierarchy(positions, faces, step, cluster_triangles, extra, face_material)
+    mesh = encode_mesh(hierarchy, step, np.zeros(3), materials["flags"], BuildSettings())
     path = folder / "triangles.mlith"
     instances = np.zeros(1, asset_file.INSTANCE)
     instances["transform"] = np.eye(4)[:3]
@@ -70,5 +93,5 @@ def triangle_scene(
             "instances": instances,
             "triangles": np.array([(mesh.source_triangles, mesh.stored_triangles)], asset_file.TRIANGLES),
         }
-        writer.finish(tables, [], ["triangles"], ["grey"], {})
+        writer.finish(tables, [], ["triangles"], ["grey"] * len(materials), {})
     return load_scene(path)

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from engine.gpu.shader import Kernel, ShaderError, link, locate_errors
+from engine.gpu.shader import Kernel, RenderKernel, ShaderError, link, locate_errors
 from engine.layout import shader_folder
 
 ENTRY_POINTS = sorted(p.stem for p in shader_folder().glob("*.wgsl") if "@compute" in p.read_text())
+RENDER_ENTRY_POINTS = sorted(p.stem for p in shader_folder().glob("*.wgsl") if "@vertex" in p.read_text())
 
 
 def test_there_are_shaders_to_compile():
@@ -20,6 +21,11 @@ def test_there_are_shaders_to_compile():
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_every_shader_compiles(device, name, checks):
     assert Kernel(device, name, runtime_checks=checks).pipeline
+
+
+@pytest.mark.parametrize("name", RENDER_ENTRY_POINTS)
+def test_every_render_shader_compiles(device, name):
+    assert RenderKernel(device, name, "r8unorm").pipeline
 
 
 def test_a_module_is_linked_once_and_lines_are_mapped(tmp_path):
@@ -76,4 +82,6 @@ def test_imports_and_functions_are_used(path):
     everything = "\n".join(re.sub(r"//[^\n]*", "", p.read_text()) for p in shader_folder().rglob("*.wgsl"))
     for name in re.findall(r"\bfn (\w+)", body):
         is_called = len(re.findall(rf"\b{name}\b", everything)) > 1
-        assert is_called or name == path.stem, f"{path.name}: {name} is never called"
+        assert is_called or name in (path.stem, f"{path.stem}_vertex", f"{path.stem}_fragment"), (
+            f"{path.name}: {name} is never called"
+        )
