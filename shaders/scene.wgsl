@@ -12,6 +12,8 @@ import package::layout::{View, Mesh, Node, Group, Instance, Material, INSTANCE_B
 @group(0) @binding(8) var<storage, read> pool_1: array<u32>;
 @group(0) @binding(9) var<storage, read> pool_2: array<u32>;
 @group(0) @binding(10) var<storage, read> pool_3: array<u32>;
+@group(0) @binding(13) var<storage, read> previous_instances: array<Instance>; // of the frame before
+@group(0) @binding(14) var<uniform> previous_views: array<View, MAX_VIEWS>;
 
 // The page pool is one address space of words over four bindings of 2^pool_shift words each.
 override pool_shift: u32 = 25u;

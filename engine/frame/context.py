@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import wgpu
 
@@ -30,6 +31,10 @@ class Context:
     persistent_workgroups: int
     runtime_checks: bool
     show: int  # SHOW_* of layout.wgsl
+    material_folder: Path | None = None  # of the user's material functions
+    list_pixels: bool | None = (
+        None  # shade a list of the covered pixels, also with one material function; None: by adapter
+    )
     encoder: wgpu.GPUCommandEncoder | None = None
 
     @property

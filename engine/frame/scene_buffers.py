@@ -7,6 +7,7 @@ import wgpu
 
 from engine import layout
 from engine.frame.queues import MAX_LEVELS
+from engine.frame.texture_arrays import TextureArrays
 from engine.gpu.buffers import UNIFORM, CapacityError, buffer_from, create_buffer, upload
 from engine.gpu.device import Device
 from engine.gpu.shader import Kernel
@@ -14,6 +15,7 @@ from engine.scene import Scene
 
 POOL_BINDINGS = 4
 Progress = Callable[[str, int, int], None]
+_VIEWS_BYTES = layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"]
 
 
 class SceneBuffers:
@@ -26,14 +28,18 @@ class SceneBuffers:
         self._device = device
         self.scene = scene
         self._instance_revision = -1
+        self._instances_rest = True  # they are where they were in the frame before
         self._bind_groups: dict[str, wgpu.GPUBindGroup] = {}
         self._tables = {
             "meshes": buffer_from(device, "meshes", scene.meshes),
             "nodes": buffer_from(device, "nodes", scene.nodes),
             "groups": buffer_from(device, "groups", scene.groups),
             "materials": buffer_from(device, "materials", scene.materials),
-            "views": create_buffer(device, "views", layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"], UNIFORM),
+            "views": create_buffer(device, "views", _VIEWS_BYTES, UNIFORM),
+            "previous_views": create_buffer(device, "previous views", _VIEWS_BYTES, UNIFORM),
         }
+        self._views: np.ndarray | None = None
+        self.textures = TextureArrays(device, scene)
         self.depth = _depth(scene.nodes, scene.meshes["root_node"])
         if self.depth > MAX_LEVELS:
             raise ValueError(
@@ -44,29 +50,40 @@ class SceneBuffers:
 
     @property
     def constants(self) -> dict[str, int]:
-        return {"pool_shift": self._pool_shift, "pool_bindings": self._pool_bindings}
+        return {
+            "pool_shift": self._pool_shift,
+            "pool_bindings": self._pool_bindings,
+            "texture_arrays": self.textures.count,
+        }
 
     @property
     def memory_bytes(self) -> dict[str, int]:
         """Size of each buffer of the scene."""
-        return {name: buffer.size for name, buffer in self._tables.items()}
+        return {name: buffer.size for name, buffer in self._tables.items()} | {"textures": self.textures.memory_bytes}
 
     def update_instances(self) -> None:
-        """Upload the instance table if it changed."""
-        if self._instance_revision == self.scene.revision:
-            return
+        """Upload the instance table if it changed, and keep that of the frame before."""
         records = self.scene.instances
         old = self._tables.get("instances")
         if old is None or old.size < records.nbytes:
-            self._tables["instances"] = buffer_from(self._device, "instances", records)
+            for name in ("instances", "previous_instances"):
+                self._tables[name] = buffer_from(self._device, name, records)
             self._bind_groups.clear()
-        else:
-            upload(self._device, old, records)
-        self._instance_revision = self.scene.revision
+        elif not self._instances_rest:
+            encoder = self._device.wgpu_device.create_command_encoder(label="previous instances")
+            encoder.copy_buffer_to_buffer(old, 0, self._tables["previous_instances"], 0, old.size)
+            self._device.wgpu_device.queue.submit([encoder.finish()])
+            self._instances_rest = True
+        if self._instance_revision != self.scene.revision:
+            upload(self._device, self._tables["instances"], records)
+            self._instance_revision, self._instances_rest = self.scene.revision, False
 
     def write_views(self, views: np.ndarray) -> None:
-        """Upload layout.VIEW records (k,), k at most MAX_VIEWS."""
+        """Upload layout.VIEW records (k,), k at most MAX_VIEWS, and keep those of the frame before."""
+        before = views if self._views is None or len(self._views) != len(views) else self._views
+        upload(self._device, self._tables["previous_views"], before)
         upload(self._device, self._tables["views"], views)
+        self._views = views.copy()
 
     def cluster_index(self, addresses: np.ndarray) -> np.ndarray:
         """Return the scene-wide number (n,) uint32 of the clusters whose records lie at pool words `addresses`."""

@@ -55,11 +55,18 @@ class LinkedShader:
         return _struct_text(_without_comments(self.text), name)
 
 
+Modules = tuple[tuple[str, Path], ...]
+
+
 @cache
-def link(name: str, folder: Path | None = None) -> LinkedShader:
-    """Return `name`.wgsl with everything it imports; raise ShaderError for a missing file or item."""
+def link(name: str, folder: Path | None = None, modules: Modules = ()) -> LinkedShader:
+    """Return `name`.wgsl with everything it imports; raise ShaderError for a missing file or item.
+
+    `modules` are pairs (module, file): an import of such a `package::module` takes that file, wherever it lies. What it
+    imports itself is found in `folder`, or beside it.
+    """
     lines: list[tuple[str, str, int]] = []
-    _append_module(name, folder or shader_folder(), set(), lines, importer="")
+    _append_module(name, _Library(folder or shader_folder(), dict(modules)), set(), lines, importer="")
     text = "\n".join(line for line, _, _ in lines) + "\n"
     origin = tuple((file, number) for _, file, number in lines)
     return LinkedShader(name, text, origin, _find_bindings(text), _immediate_bytes(text))
@@ -80,31 +87,61 @@ def _struct_text(text: str, name: str) -> str:
     return struct[0]
 
 
-def _append_module(name: str, folder: Path, seen: set[str], lines: list[tuple[str, str, int]], importer: str) -> None:
+@dataclass(frozen=True)
+class _Library:
+    """Where modules are found."""
+
+    folder: Path
+    modules: dict[str, Path]
+
+    def path(self, module: str) -> Path:
+        """Return the file of a module: a given one, one of the folder, or one beside a given one."""
+        if module in self.modules:
+            return self.modules[module]
+        name = module.replace("::", "/") + ".wgsl"
+        for folder in (self.folder, *(path.parent for path in self.modules.values())):
+            if (folder / name).is_file():
+                return folder / name
+        return self.folder / name
+
+    def label(self, path: Path) -> str:
+        """Return how messages call a file: its name, with the folder where that is not the library's own."""
+        return path.name if path.is_relative_to(self.folder) else str(path)
+
+    def read(self, module: str, importer: str) -> str:
+        """Return the text of a module; ShaderError names who asked for a file that is not there."""
+        path = self.path(module)
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ShaderError(f"{self.label(path)}: is not UTF-8 text") from None
+        except OSError:
+            raise ShaderError(f"{importer or module}: there is no shader file {self.label(path)}") from None
+
+
+def _append_module(
+    name: str, library: _Library, seen: set[str], lines: list[tuple[str, str, int]], importer: str
+) -> None:
     if name in seen:
         return
     seen.add(name)
-    path = folder / (name.replace("::", "/") + ".wgsl")
-    try:
-        source = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        raise ShaderError(f"{importer or name}: there is no shader file {path.name}") from None
+    label = library.label(library.path(name))
     own: list[tuple[str, str, int]] = []
-    for number, line in enumerate(source, start=1):
+    for number, line in enumerate(library.read(name, importer).splitlines(), start=1):
         match = _IMPORT.match(line)
         if not match:
-            own.append((line, path.name, number))
+            own.append((line, label, number))
             continue
-        _append_module(match[1], folder, seen, lines, f"{path.name}:{number}")
-        _check_items(folder, match[1], match[2], f"{path.name}:{number}")
+        _append_module(match[1], library, seen, lines, f"{label}:{number}")
+        _check_items(library, match[1], match[2], f"{label}:{number}")
     lines.extend(own)
 
 
-def _check_items(folder: Path, module: str, items: str, where: str) -> None:
-    text = _without_comments((folder / (module.replace("::", "/") + ".wgsl")).read_text(encoding="utf-8"))
+def _check_items(library: _Library, module: str, items: str, where: str) -> None:
+    text = _without_comments(library.read(module, where))
     for item in (part.strip() for part in items.split(",") if part.strip()):
         if not re.search(rf"\b(?:fn|struct|const|override|alias|var(?:<[^>]*>)?)\s+{item}\b", text):
-            raise ShaderError(f"{where}: {module}.wgsl has no {item}")
+            raise ShaderError(f"{where}: {library.label(library.path(module))} has no {item}")
 
 
 def _without_comments(text: str) -> str:
@@ -175,6 +212,10 @@ def _layout_entry(binding: Binding) -> dict[str, Any]:
     entry: dict[str, Any] = {"binding": binding.index, "visibility": wgpu.ShaderStage.COMPUTE}
     if binding.kind in ("uniform", "storage", "read-only-storage"):
         entry["buffer"] = {"type": binding.kind}
+    elif binding.kind == "texture_2d_array<f32>":
+        entry["texture"] = {"sample_type": "float", "view_dimension": "2d-array"}
+    elif binding.kind == "sampler":
+        entry["sampler"] = {"type": "filtering"}
     else:
         raise ShaderError(f"binding {binding.name}: {binding.kind} is not supported in a compute kernel yet")
     return entry
@@ -190,9 +231,10 @@ class Kernel:
         constants: dict[str, Any] | None = None,
         runtime_checks: bool = True,
         folder: Path | None = None,
+        modules: Modules = (),
     ):
         self.name = name
-        self.shader = link(name, folder)
+        self.shader = link(name, folder, modules)
         self._device = device
         module = create_module(device, self.shader, runtime_checks)
         groups = max((binding.group for binding in self.shader.bindings), default=-1) + 1
@@ -208,8 +250,8 @@ class Kernel:
         except wgpu.GPUError as error:
             raise ShaderError(locate_errors(str(error), self.shader)) from None
 
-    def bind(self, group: int, resources: Mapping[str, wgpu.GPUBuffer | dict[str, Any]]) -> wgpu.GPUBindGroup:
-        """Return a bind group with the buffers found by variable name; KeyError names a missing one."""
+    def bind(self, group: int, resources: Mapping[str, Any]) -> wgpu.GPUBindGroup:
+        """Return a bind group with buffers, texture views and samplers by variable name; KeyError: one is missing."""
         entries = []
         for binding in self.shader.bindings:
             if binding.group == group:
@@ -217,7 +259,7 @@ class Kernel:
                 entries.append(
                     {
                         "binding": binding.index,
-                        "resource": resource if isinstance(resource, dict) else {"buffer": resource},
+                        "resource": {"buffer": resource} if isinstance(resource, wgpu.GPUBuffer) else resource,
                     }
                 )
         return self._device.wgpu_device.create_bind_group(

@@ -7,6 +7,7 @@ import pytest
 from engine.gpu.shader import Kernel, ShaderError, link, locate_errors
 from engine.layout import shader_folder
 
+MODULES = (("material", shader_folder() / "materials" / "gltf.wgsl"),)
 ENTRY_POINTS = sorted(p.stem for p in shader_folder().glob("*.wgsl") if "@compute" in p.read_text())
 
 
@@ -19,7 +20,7 @@ def test_there_are_shaders_to_compile():
 @pytest.mark.parametrize("checks", [True, False])
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_every_shader_compiles(device, name, checks):
-    assert Kernel(device, name, runtime_checks=checks).pipeline
+    assert Kernel(device, name, runtime_checks=checks, modules=MODULES).pipeline
 
 
 def test_a_module_is_linked_once_and_lines_are_mapped(tmp_path):
