@@ -27,9 +27,10 @@ fn write_targets(view: View, view_index: u32, index: u32, surface: Surface) {
 
 // Pixels from where the surface point was in the last frame to where it is; 0 where it was not to be seen at all.
 fn screen_velocity(view: View, view_index: u32, surface: Surface) -> vec2f {
+    let now = instances[surface.instance_index];
     let before = previous_instances[surface.instance_index];
     let view_before = previous_views[view_index];
-    if (before.generation != instances[surface.instance_index].generation) {
+    if (before.generation != now.generation) {
         return vec2f(0.0);
     }
     let position = to_eye(before, eye_to_instance(before, view_before), surface.object_position);
@@ -37,7 +38,8 @@ fn screen_velocity(view: View, view_index: u32, surface: Surface) -> vec2f {
     if (place.z < view_before.near && !is_orthographic(view_before)) {
         return vec2f(0.0);
     }
-    let here = to_screen(view, to_view(view, surface.position));
+    // The same steps for both: what rests has no velocity, to the last bit.
+    let here = to_screen(view, to_view(view, to_eye(now, eye_to_instance(now, view), surface.object_position)));
     let moved = here.xy - to_screen(view_before, place).xy;
     return clamp(moved, vec2f(-LARGEST_HALF), vec2f(LARGEST_HALF));
 }
