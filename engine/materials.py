@@ -87,8 +87,9 @@ def material_from_gltf(source: Mapping[str, Any], texture: Callable[[Mapping | N
         occlusion_info,
         source.get("emissiveTexture"),
     )
-    fields["sampler"] = next((texture(info)[1] for info in infos if info is not None), 0)
-    fields |= {name: texture(info)[0] for name, info in zip(_TEXTURE_FIELDS, infos, strict=True)}
+    found = [texture(info) for info in infos]
+    fields["sampler"] = next((sampler for number, sampler in found if number != layout.NONE), 0)
+    fields |= {name: number for name, (number, _) in zip(_TEXTURE_FIELDS, found, strict=True)}
     return material(**fields)
 
 

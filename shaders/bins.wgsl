@@ -1,5 +1,5 @@
 // Lists of the pixels that one material function shades.
-import package::layout::{MAX_SHADERS};
+import package::shading::{MAX_SHADERS};
 
 // A bin's part of `binned_pixels`.
 struct BinRange {

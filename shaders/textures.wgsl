@@ -1,5 +1,6 @@
 // Group 2: the textures of a scene, packed into a few arrays of square layers with mips (engine/textures.py).
-import package::layout::{NONE, TEXTURE_LAYER_MASK};
+import package::layout::{NONE};
+import package::shading::{TEXTURE_LAYER_MASK};
 
 @group(2) @binding(0) var<storage, read> texture_places: array<u32>; // of each texture: as data, then as colour (sRGB)
 @group(2) @binding(1) var texture_sampler: sampler; // linear, with mips, repeating

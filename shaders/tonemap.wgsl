@@ -1,5 +1,5 @@
 // From scene light to what a screen can show, both linear in sRGB primaries.
-import package::layout::{TONEMAP_NEUTRAL, TONEMAP_ACES};
+import package::shading::{TONEMAP_NEUTRAL, TONEMAP_ACES};
 
 fn tonemap(curve: u32, color: vec3f) -> vec3f {
     switch curve {

@@ -36,7 +36,8 @@ class BasePass:
                 compute.set_pipeline(kernel.pipeline)
                 compute.set_bind_group(0, context.scene_buffers.bind_group(kernel))
                 compute.set_bind_group(1, self._group)
-                compute.set_bind_group(2, context.scene_buffers.textures.bind_group(kernel))
+                if kernel.groups > 2:  # the function reads textures
+                    compute.set_bind_group(2, context.scene_buffers.textures.bind_group(kernel))
                 immediates = np.array([0, number], np.uint32)
                 compute.set_immediates(0, immediates, 0, immediates.nbytes)
                 if self._bins:

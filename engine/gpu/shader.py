@@ -250,6 +250,11 @@ class Kernel:
         except wgpu.GPUError as error:
             raise ShaderError(locate_errors(str(error), self.shader)) from None
 
+    @property
+    def groups(self) -> int:
+        """Number of bind groups that the pipeline takes."""
+        return len(self._layouts)
+
     def bind(self, group: int, resources: Mapping[str, Any]) -> wgpu.GPUBindGroup:
         """Return a bind group with buffers, texture views and samplers by variable name; KeyError: one is missing."""
         entries = []

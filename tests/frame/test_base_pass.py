@@ -127,6 +127,13 @@ def test_a_material_function_of_the_users_shades_its_material_only(renderer, use
     np.testing.assert_allclose(albedo[:, 96:], 0.1, atol=2e-3)
 
 
+def test_a_function_without_textures_may_be_the_only_one(renderer, user_scene):
+    user_scene.set_shader(0, "*", "stripes")
+    albedo = gbuffer(renderer, user_scene, (128, 64), WIDE)["albedo"]
+    np.testing.assert_allclose(albedo[:, 32:64], 0.1, atol=2e-3)
+    assert renderer._passes.material_passes._emit is None
+
+
 def test_the_folder_of_the_settings_goes_before_that_of_the_scene(renderer, user_scene, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "stripes.wgsl").write_text(USER.replace("vec3f(0.9)", "vec3f(0.4)"))
