@@ -21,17 +21,16 @@ struct Lighting {
 }
 @group(1) @binding(0) var<storage, read> lighting_parameters: array<Lighting>;
 @group(1) @binding(1) var<storage, read> scene_depth: array<f32>;
-@group(1) @binding(2) var<storage, read> material_target: array<u32>;
-@group(1) @binding(3) var<storage, read> surface_color: array<vec2u>;
-@group(1) @binding(4) var<storage, read> surface_shape: array<vec2u>;
-@group(1) @binding(5) var<storage, read> bin_ranges: array<BinRange>;
-@group(1) @binding(6) var<storage, read> binned_pixels: array<u32>;
-@group(1) @binding(7) var<storage, read_write> image: array<u32>;
+@group(1) @binding(2) var<storage, read> surface_color: array<vec2u>;
+@group(1) @binding(3) var<storage, read> surface_shape: array<vec2u>;
+@group(1) @binding(4) var<storage, read> bin_ranges: array<BinRange>;
+@group(1) @binding(5) var<storage, read> binned_pixels: array<u32>;
+@group(1) @binding(6) var<storage, read_write> image: array<u32>;
 
 override from_bins: bool = false; // the covered pixels; else all, in tiles of 8 x 8
 
-const SKY: vec3f = vec3f(0.38, 0.43, 0.50);
-const GROUND: vec3f = vec3f(0.15, 0.14, 0.13);
+const SKY: vec3f = vec3f(0.30, 0.34, 0.40);
+const GROUND: vec3f = vec3f(0.12, 0.11, 0.10);
 
 // Light that arrives from the hemisphere about `direction`: the horizon blurred by `width`.
 fn sky(direction: vec3f, width: f32) -> vec3f {
@@ -63,12 +62,13 @@ fn lighting(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_i
         return;
     }
     let index = pixel.y * view.size.x + pixel.x;
-    if (!from_bins && material_target[index] == 0u) {
+    let depth = scene_depth[index];
+    if (!from_bins && depth == 0.0) {
         image[index] = parameters.background;
         return;
     }
     let surface = unpack_gbuffer(surface_color[index], surface_shape[index]);
-    let position = point_at_depth(view, pixel, scene_depth[index]);
+    let position = point_at_depth(view, pixel, depth);
     let color = lit(parameters, surface, position, towards_eye(view, position));
     image[index] = pack4x8unorm(vec4f(srgb_encode(tonemap(parameters.curve, color * parameters.exposure)), 1.0));
 }

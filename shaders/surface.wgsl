@@ -73,12 +73,12 @@ fn hit_triangle(view: View, pixel: vec2u, a: vec3f, e1: vec3f, e2: vec3f) -> Hit
     return hit;
 }
 
-// Normals go with the cofactors of the linear part (Goldman, "More Matrices and Transformations", 1991).
+// Normals go with the cofactors of the linear part (Goldman, "More Matrices and Transformations", 1991). Of any length.
 fn transform_normal(instance: Instance, n: vec3f) -> vec3f {
     let turned = cross(instance.linear_y, instance.linear_z) * n.x
         + cross(instance.linear_z, instance.linear_x) * n.y
         + cross(instance.linear_x, instance.linear_y) * n.z;
-    return normalize(select(turned, -turned, (instance.flags & INSTANCE_MIRRORED) != 0u));
+    return select(turned, -turned, (instance.flags & INSTANCE_MIRRORED) != 0u);
 }
 
 fn reconstruct(pixel: vec2u, entry: VisibleCluster, triangle: u32) -> Surface {
@@ -140,7 +140,7 @@ fn interpolated_normal(
     // The normals decide which side is the outside, once for a triangle: its winding may disagree with them,
     // in the file, or where parts of a coarse level are folded over.
     let is_against = dot(transform_normal(instance, na + nb + nc), face_normal) < 0.0;
-    let world = transform_normal(instance, n);
+    let world = normalize(transform_normal(instance, n));
     return select(world, -world, is_against);
 }
 

@@ -21,7 +21,7 @@ fn write_nothing(index: u32) {
 }
 
 fn write_targets(view: View, view_index: u32, index: u32, surface: Surface) {
-    scene_depth[index] = surface.depth;
+    scene_depth[index] = select(surface.depth, 1e-30, surface.depth == 0.0); // orthographic: on the eye's plane
     velocity[index] = pack2x16float(screen_velocity(view, view_index, surface));
     material_target[index] = TARGET_COVERED | (materials[surface.material].shader << TARGET_SHADER_SHIFT) | surface.material;
 }

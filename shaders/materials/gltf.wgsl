@@ -1,9 +1,9 @@
 // Physically based metallic-roughness shading (Khronos, "glTF 2.0 Specification", 3.9).
-import package::layout::{Material};
+import package::layout::{Material, NONE};
 import package::scene::{materials};
 import package::surface::{Surface};
 import package::gbuffer::{MaterialResult};
-import package::textures::{TexturePoint, sample_color, sample_data};
+import package::textures::{TexturePoint, sample_color, sample_data, texture_arrays};
 
 fn material(surface: Surface) -> MaterialResult {
     let source = materials[surface.material];
@@ -16,7 +16,11 @@ fn material(surface: Surface) -> MaterialResult {
     result.roughness = source.roughness * surface_values.g;
     result.occlusion = 1.0 + source.occlusion_strength * (sample_data(source.occlusion_texture, point, one).r - 1.0);
     result.emissive = source.emissive * sample_color(source.emissive_texture, point, one).rgb;
-    result.normal = bumped_normal(surface, source, sample_data(source.normal_texture, point, vec4f(0.5, 0.5, 1.0, 1.0)).xyz);
+    result.normal = surface.normal;
+    if (texture_arrays > 0u && source.normal_texture != NONE) {
+        let flat = vec4f(0.5, 0.5, 1.0, 1.0);
+        result.normal = bumped_normal(surface, source, sample_data(source.normal_texture, point, flat).xyz);
+    }
     return result;
 }
 
