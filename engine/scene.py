@@ -8,6 +8,7 @@ A scene TOML lists assets and places them; engine/scene_file.py documents its fi
 """
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,8 @@ class Scene:
         chosen = [i for i, name in enumerate(names) if material in ("*", name)]
         if not chosen:
             raise ValueError(f"asset {self.asset_names[asset]!r} has no material {material!r}; it has {names[:8]}")
+        if not re.fullmatch(r"[A-Za-z_]\w*", shader):
+            raise ValueError(f"{shader!r} is not the name of a material function: letters, digits and _ only")
         if shader not in self.material_shaders:
             if len(self.material_shaders) == layout.CONSTANTS["MAX_SHADERS"]:
                 raise ValueError(f"a scene holds at most {len(self.material_shaders)} material shaders")

@@ -34,7 +34,6 @@ up = [0, 1, 0]              # optional, as are fov_degrees, near and orthographi
 """
 
 import math
-import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -132,15 +131,7 @@ def _shaders(label: str, table: Any) -> dict[str, str]:
     """Return material name -> shader name as a scene file gives them, checked."""
     if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
         raise ValueError(f"{label}: shaders must name a material function for each material, not {table!r}")
-    for name in table.values():
-        check_shader_name(name)
     return table
-
-
-def check_shader_name(name: str) -> None:
-    """Raise ValueError where `name` cannot be the name of a WGSL file in a folder."""
-    if not re.fullmatch(r"[A-Za-z_]\w*", name):
-        raise ValueError(f"{name!r} is not the name of a material function: letters, digits and _ only")
 
 
 def _placement(number: int, table: dict[str, Any], assets: dict[str, int]) -> Placement:

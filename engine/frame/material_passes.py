@@ -23,6 +23,8 @@ class MaterialPasses:
     def __init__(self, context: Context):
         scene = context.scene_buffers.scene
         used = np.unique(scene.materials["shader"]).tolist()
+        if context.material_folder and not context.material_folder.is_dir():
+            raise ValueError(f"the folder of material functions {context.material_folder} is not there")
         folders = [folder for folder in (context.material_folder, scene.material_folder) if folder]
         files = {number: material_file(scene.material_shaders[number], folders) for number in used}
         is_single = len(files) == 1

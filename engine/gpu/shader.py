@@ -24,6 +24,7 @@ _BINDING = re.compile(
 )
 _IMMEDIATE = re.compile(r"var<immediate>\s+\w+\s*:\s*(\w+)\s*;")
 _ERROR_LINE = re.compile(r"wgsl:(\d+):(\d+)")
+_ERROR_REASON = re.compile(r"(?:parsing|validation)? ?error: ([^\n]+)", re.IGNORECASE)
 
 
 class ShaderError(RuntimeError):
@@ -160,13 +161,15 @@ def _find_bindings(text: str) -> tuple[Binding, ...]:
 
 
 def locate_errors(message: str, shader: LinkedShader) -> str:
-    """Return a compiler message with positions in the linked text replaced by file and line."""
+    """Return a compiler message with positions in the linked text replaced by file and line, the first ahead."""
 
-    def replace(match: re.Match) -> str:
+    def place(match: re.Match) -> str:
         file, number = shader.lines[min(int(match[1]), len(shader.lines)) - 1]
         return f"{file}:{number}:{match[2]}"
 
-    return _ERROR_LINE.sub(replace, message)
+    first, reasons = _ERROR_LINE.search(message), _ERROR_REASON.findall(message)
+    located = _ERROR_LINE.sub(place, message)
+    return f"{place(first)}: {reasons[-1].strip()}\n{located}" if first and reasons else located
 
 
 def create_module(device: Device, shader: LinkedShader, runtime_checks: bool) -> wgpu.GPUShaderModule:

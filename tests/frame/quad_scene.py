@@ -20,17 +20,16 @@ def quad_asset(
     materials: list[dict],
     images: list[np.ndarray] = (),
     sampler: dict | None = None,
-    uv_scale: float = 1.0,
     colors: np.ndarray | None = None,
 ) -> Path:
     """Build quads of 2 x 2 that face +z, side by side along x, one for each glTF material, and return the asset.
 
-    UVs are those of an image: (0, 0) at the top left, times `uv_scale`. `colors` (4, 4) are those of the corners top
+    UVs are those of an image: (0, 0) at the top left. `colors` (4, 4) are those of the corners top
     left, top right, bottom left, bottom right. Texture i shows images[i].
     """
     positions = np.array([[-1, 1, 0], [1, 1, 0], [-1, -1, 0], [1, -1, 0]], "<f4")
     arrays = [positions, np.array([2, 3, 0, 0, 3, 1], "<u2")]
-    arrays.append(np.array([[0, 0], [1, 0], [0, 1], [1, 1]], "<f4") * np.float32(uv_scale))
+    arrays.append(np.array([[0, 0], [1, 0], [0, 1], [1, 1]], "<f4"))
     attributes = {"POSITION": 0, "TEXCOORD_0": 2}
     if colors is not None:
         arrays.append(np.asarray(colors, "<f4"))

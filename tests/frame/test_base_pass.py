@@ -158,6 +158,11 @@ def test_an_error_in_a_users_file_names_file_and_line(renderer, user_scene, tmp_
         renderer.render(user_scene, WIDE, FrameSettings(), (64, 64))
 
 
+def test_a_folder_that_is_not_there_is_named(renderer, user_scene):
+    with pytest.raises(ValueError, match="the folder of material functions nowhere is not there"):
+        renderer.render(user_scene, WIDE, FrameSettings(materials="nowhere"), (64, 64))
+
+
 def test_an_unknown_material_function_says_where_it_was_looked_for(renderer, user_scene, tmp_path):
     (tmp_path / "mine" / "stripes.wgsl").unlink()
     with pytest.raises(ValueError, match=r"no material function stripes\.wgsl in .*mine or .*materials"):

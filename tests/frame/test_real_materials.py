@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.frame.test_emit_depth_targets import points_on
 
 from engine import layout
 from engine.builder import build
@@ -11,12 +10,13 @@ from engine.materials import srgb_to_linear
 from engine.scene import load_scene
 from engine.settings import FrameSettings
 from engine.textures import decode_image
+from tests.frame.test_emit_depth_targets import points_on
 
 SIZE = (320, 180)
 
 
 def seen_uvs(scene, frame, camera, pixels: np.ndarray) -> np.ndarray:
-    """Return the UV (n, 2) float64 at the pixels (n, 2: row, column), from the positions of the triangles that they show."""
+    """Return the UV (n, 2) float64 at the pixels (n, 2: row, column), from the triangles that they show."""
     asset = scene.assets[0]
     view = view_record(camera, SIZE, FrameSettings())
     axes = np.stack([view["right"], view["up"], view["forward"]]).astype(float)

@@ -58,8 +58,23 @@ def test_a_compile_error_names_file_and_line(device, tmp_path, checks):
     (tmp_path / "broken.wgsl").write_text(
         "import package::library::{twice};\n\n@compute @workgroup_size(1)\nfn broken() { _ = twice(1u); }\n"
     )
-    with pytest.raises(ShaderError, match=r"library\.wgsl:2:16"):
+    with pytest.raises(ShaderError, match=r"^library\.wgsl:2:16: .*missing"):
         Kernel(device, "broken", runtime_checks=checks, folder=tmp_path)
+
+
+def test_a_module_may_lie_elsewhere(tmp_path):
+    (tmp_path / "library").mkdir()
+    (tmp_path / "user").mkdir()
+    (tmp_path / "library" / "top.wgsl").write_text("import package::chosen::{c};\nfn top() { c(); }\n")
+    (tmp_path / "library" / "a.wgsl").write_text("fn a() {}\n")
+    (tmp_path / "user" / "mine.wgsl").write_text(
+        "import package::a::{a};\nimport package::b::{b};\nfn c() { a(); b(); }\n"
+    )
+    (tmp_path / "user" / "a.wgsl").write_text("not this one\n")
+    (tmp_path / "user" / "b.wgsl").write_text("fn b() {}\n")
+    file = tmp_path / "user" / "mine.wgsl"
+    shader = link("top", tmp_path / "library", (("chosen", file),))
+    assert shader.lines == (("a.wgsl", 1), (str(file.parent / "b.wgsl"), 1), (str(file), 3), ("top.wgsl", 2))
 
 
 def test_a_missing_resource_is_named(device):
