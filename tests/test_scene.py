@@ -336,7 +336,7 @@ def test_paths_names_and_camera(description, tmp_path):
         (ASSET + "[[instances]]\nmesh='nose'", "no mesh 'nose'"),
         (ASSET + "shaders = 1", "name a material function"),
         (ASSET + "shaders = { a = 1 }", "name a material function"),
-        (ASSET + "shaders = { a = '../b' }", "'../b' is not the name of a material function"),
+        (ASSET + "shaders = { fur = '../b' }", "'../b' is not the name of a material function"),
         (ASSET + "shaders = { nothing = 'b' }", "asset 'ball' has no material 'nothing'"),
         ("materials = 'nowhere'\n" + ASSET, "'nowhere', which is not a folder"),
         (ASSET + "[camera]\neye=[0,0,0]", "eye and target"),
