@@ -76,7 +76,15 @@ class Asset:
     @property
     def textures(self) -> list[tuple[str, bytes]]:
         """(mime type, encoded image) of each texture; raises ValueError where one is damaged."""
-        return [self._texture(number) for number in range(len(self._texture_table))]
+        return [self.texture(number) for number in range(len(self._texture_table))]
+
+    def texture(self, number: int) -> tuple[str, bytes]:
+        """Return (mime type, encoded image) of one texture; raise ValueError where it is damaged."""
+        entry = self._texture_table[number]
+        image = self._images[int(entry["offset"]) : int(entry["offset"]) + int(entry["bytes"])]
+        if zlib.crc32(image.data) != entry["checksum"]:
+            raise ValueError(f"{self.path}: texture {number} is damaged (wrong checksum)")
+        return entry["mime"].decode("ascii", "replace"), image.tobytes()
 
     @property
     def source_triangles(self) -> int:
@@ -137,13 +145,6 @@ class Asset:
         headers = int(self.page_table["word_count"].sum(dtype=np.int64)) - records - int(words.sum())
         names = ("headers", "records", *asset_pages.STREAMS)
         return {name: 4 * int(count) for name, count in zip(names, (headers, records, *words))}
-
-    def _texture(self, number: int) -> tuple[str, bytes]:
-        entry = self._texture_table[number]
-        image = self._images[int(entry["offset"]) : int(entry["offset"]) + int(entry["bytes"])]
-        if zlib.crc32(image.data) != entry["checksum"]:
-            raise ValueError(f"{self.path}: texture {number} is damaged (wrong checksum)")
-        return entry["mime"].decode("ascii", "replace"), image.tobytes()
 
     def _cached_page(self, page: int) -> np.ndarray:
         with self._lock:

@@ -77,7 +77,9 @@ def _field_format(kind: str) -> tuple[object, int, int]:
 
 
 LAYOUT_TEXT = (shader_folder() / "layout.wgsl").read_text(encoding="utf-8")
-CONSTANTS = parse_constants(LAYOUT_TEXT)
+CONSTANTS = parse_constants(LAYOUT_TEXT) | parse_constants(
+    (shader_folder() / "shading.wgsl").read_text(encoding="utf-8")
+)
 STRUCTS = parse_structs(LAYOUT_TEXT)
 
 NODE = STRUCTS["Node"]

@@ -1,10 +1,11 @@
-"""Material records: the default, and those made from glTF and MTL descriptions.
+"""Material records: the default, and those made from glTF and MTL descriptions; files of material functions.
 
 Colours and factors are linear. Textures are numbers into the texture list of an asset, or layout.NONE.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,9 @@ def material_from_gltf(source: Mapping[str, Any], texture: Callable[[Mapping | N
         occlusion_info,
         source.get("emissiveTexture"),
     )
-    fields["sampler"] = next((texture(info)[1] for info in infos if info is not None), 0)
-    fields |= {name: texture(info)[0] for name, info in zip(_TEXTURE_FIELDS, infos, strict=True)}
+    found = [texture(info) for info in infos]
+    fields["sampler"] = next((sampler for number, sampler in found if number != layout.NONE), 0)
+    fields |= {name: number for name, (number, _) in zip(_TEXTURE_FIELDS, found, strict=True)}
     return material(**fields)
 
 
@@ -152,3 +154,15 @@ def material_from_mtl(values: Mapping[str, list[float]], base_color_texture: int
 def srgb_to_linear(values: np.ndarray) -> np.ndarray:
     """Return linear intensities of sRGB values in 0..1 (IEC 61966-2-1)."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def material_file(name: str, folders: Sequence[Path] = ()) -> Path:
+    """Return the WGSL file of a material function: in the first of `folders` that has it, or the package's own.
+
+    Raises ValueError that says where it was looked for.
+    """
+    places = [*folders, layout.shader_folder() / "materials"]
+    for folder in places:
+        if (folder / f"{name}.wgsl").is_file():
+            return folder / f"{name}.wgsl"
+    raise ValueError(f"there is no material function {name}.wgsl in {' or '.join(map(str, places))}")

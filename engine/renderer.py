@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from engine import layout
 from engine.camera import Camera, view_record
-from engine.frame.aov import AOV_NAMES, Aov
+from engine.frame.aov import Aov, check_aov
 from engine.frame.context import Context
 from engine.frame.frame import FramePasses
 from engine.frame.queues import PHASES, Capacities, Queues
-from engine.frame.resolve import Resolve
 from engine.frame.scene_buffers import Progress, SceneBuffers
 from engine.frame.statistics import FrameStatistics, by_bin, funnels, queue_fill
 from engine.frame.view import PYRAMID_SHARED_LEVEL, ViewResources, pyramid_offsets, pyramid_sizes
@@ -94,8 +94,7 @@ class Renderer:
         """
         settings = settings or FrameSettings()
         for name in aovs:
-            if name not in AOV_NAMES:
-                raise ValueError(f"unknown AOV {name!r}; one of: {', '.join(AOV_NAMES)}")
+            check_aov(name, settings.view)
         notes: list[str] = []
         self.collect(wait=True)  # of frames submitted before, only whether they left the queue in order is of interest
         for _ in range(MAX_ATTEMPTS):
@@ -212,14 +211,23 @@ class Renderer:
         show = layout.CONSTANTS[f"SHOW_{settings.view.upper()}"]
         overdraw = settings.view == "overdraw"
         uses_hardware = self._hardware_pixels(settings) < NO_HARDWARE_PIXELS
-        key = (self._capacities, size, persistent, settings.occlusion, overdraw, uses_hardware, settings.runtime_checks)
+        key = (
+            self._capacities,
+            size,
+            persistent,
+            settings.occlusion,
+            overdraw,
+            uses_hardware,
+            settings.runtime_checks,
+            settings.materials,
+        )
         if key == self._key:
             assert self._context
             assert self._passes
             self._context.persistent_workgroups = workgroups  # the size of a dispatch: no pipeline depends on it
             if self._context.show != show:
                 self._context.show = show
-                self._passes.resolve = Resolve(self._context)
+                self._passes.show(self._context)
             return
         if self._queues is None or self._queues.capacities != self._capacities:
             self._queues = Queues(self.device, self._capacities)
@@ -235,6 +243,7 @@ class Renderer:
             runtime_checks=settings.runtime_checks,
             uses_hardware=uses_hardware,
             show=show,
+            material_folder=Path(settings.materials) if settings.materials else None,
         )
         self._passes, self._aov, self._key = FramePasses(self._context), None, key
 
@@ -305,6 +314,7 @@ class Renderer:
                 **self._scene_buffers.memory_bytes,
                 "queues": self._context.queues.memory_bytes,
                 "view": self._context.view.memory_bytes,
+                "bins": self._passes.bin_memory_bytes if self._passes else 0,
             },
             pages_resident=len(self._scene_buffers.scene.pages),
             is_complete=complete,

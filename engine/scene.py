@@ -8,6 +8,7 @@ A scene TOML lists assets and places them; engine/scene_file.py documents its fi
 """
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class Scene:
         mesh_asset (M,) int32, mesh_cluster_base (M,) int64 (scene number of the first cluster of the mesh's asset).
         pages (P, 2) int32: asset and page of that asset. textures (T, 2) int32: likewise.
         camera: the Camera that the scene description names, or None.
+        material_shaders: the names (str) that Material.shader counts.
+        material_folder: where the scene keeps material functions of its own, or None.
         revision: grows with every change of instances; placed_revision: only when instances were added or removed.
     """
 
@@ -49,7 +52,11 @@ class Scene:
         self.revision = self.placed_revision = 0
         self._moves: list[tuple[int, int, int]] = []  # revision, first slot, end slot of the latest moves
         self._bounds, self._bounds_revision = (np.zeros(3), np.zeros(3)), -1
+        self.material_shaders, self.material_folder = ["gltf"], None
         self._join_tables()
+        if len(self.materials) > layout.CONSTANTS["TARGET_MATERIAL_MASK"]:
+            raise ValueError(f"the assets of this scene have {len(self.materials)} materials; 2^24 - 1 at most")
+        self.materials["shader"] = 0
         self._slots = np.zeros(0, layout.INSTANCE)
         self._used = 0
         self._free: list[int] = []
@@ -60,7 +67,7 @@ class Scene:
         if (sizes.sum(axis=0) >= NONE).any():
             raise ValueError("the assets of this scene have more than 2^32 nodes, groups or clusters together")
         bases = np.cumsum(sizes, axis=0) - sizes
-        self._mesh_base = bases[:, 0]
+        self._mesh_base, self._material_base = bases[:, 0], bases[:, 5]
         tables = [_rebased(asset, *base.tolist()) for asset, base in zip(self.assets, bases)]
         self.meshes, self.nodes, self.groups, self.materials = (np.concatenate(t) for t in zip(*tables))
         self.mesh_asset = np.repeat(np.arange(len(self.assets), dtype=np.int32), sizes[:, 0])
@@ -88,6 +95,31 @@ class Scene:
         """Return the decoded words (uint32) of a scene-wide page."""
         asset, number = self.pages[page]
         return self.assets[asset].page_words(int(number))
+
+    def texture_image(self, texture: int) -> tuple[str, bytes]:
+        """Return a label and the encoded image of a scene-wide texture; raise ValueError where it is damaged."""
+        asset, number = self.textures[texture]
+        mime, data = self.assets[asset].texture(int(number))
+        return f"asset {self.asset_names[asset]}: texture {number} ({mime})", data
+
+    def set_shader(self, asset: int, material: str, shader: str) -> None:
+        """Shade the materials of an asset that are called `material` ("*": all) by the function `shader`.
+
+        The file is shader.wgsl in the folder of the scene, of the settings or of the package. Call it before the scene
+        is drawn. Raises ValueError for an unknown material and for more functions than a scene holds.
+        """
+        names = list(self.assets[asset].material_names)
+        chosen = [i for i, name in enumerate(names) if material in ("*", name)]
+        if not chosen:
+            raise ValueError(f"asset {self.asset_names[asset]!r} has no material {material!r}; it has {names[:8]}")
+        if not re.fullmatch(r"[A-Za-z_]\w*", shader):
+            raise ValueError(f"{shader!r} is not the name of a material function: letters, digits and _ only")
+        if shader not in self.material_shaders:
+            if len(self.material_shaders) == layout.CONSTANTS["MAX_SHADERS"]:
+                raise ValueError(f"a scene holds at most {len(self.material_shaders)} material shaders")
+            self.material_shaders.append(shader)
+        first = int(self._material_base[asset])
+        self.materials["shader"][[first + i for i in chosen]] = self.material_shaders.index(shader)
 
     def clusters(self) -> np.ndarray:
         """Return the layout.CLUSTER records of all pages, unchanged (`index` counts in the asset), in scene order."""
@@ -306,6 +338,13 @@ def load_scene(path: str | os.PathLike) -> Scene:
     description = read_scene_file(path)
     opened = {file: open_asset(file) for file in dict.fromkeys(description.asset_paths)}
     scene = Scene([opened[file] for file in description.asset_paths], description.asset_names, description.camera)
+    scene.material_folder = description.material_folder
+    for asset, shaders in enumerate(description.shaders):
+        for material, shader in shaders.items():
+            try:
+                scene.set_shader(asset, material, shader)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
     for placement in description.placements:
         try:
             scene.add_asset(placement.asset, placement.transforms(), placement.mesh)

@@ -1,8 +1,11 @@
 """The scene TOML: which assets, placed where.
 
+materials = "shaders"       # optional: folder of material functions (NAME.wgsl), relative to the TOML
+
 [[assets]]                  # one table per asset
 path = "../bunny.mlith"     # relative to the TOML
 name = "bunny"              # optional; default: the file name without its suffix
+shaders = { Fur = "fur" }   # optional: which material (by name; "*": all) is shaded by which function; default: gltf
 
 [[instances]]               # one table per placement; the asset is scaled, then rotated, then moved
 asset = "bunny"             # optional if there is one asset
@@ -32,7 +35,7 @@ up = [0, 1, 0]              # optional, as are fov_degrees, near and orthographi
 
 import math
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +76,8 @@ class SceneFile:
     asset_names: list[str]
     placements: list[Placement]
     camera: Camera | None = None
+    shaders: list[dict[str, str]] = field(default_factory=list)  # of each asset: material name -> material function
+    material_folder: Path | None = None
 
 
 def read_scene_file(path: str | Path) -> SceneFile:
@@ -86,17 +91,18 @@ def read_scene_file(path: str | Path) -> SceneFile:
 
 
 def _scene_file(values: dict[str, Any], folder: Path) -> SceneFile:
-    _known_keys("the scene", values, {"assets", "instances", "camera"})
+    _known_keys("the scene", values, {"assets", "instances", "camera", "materials"})
     tables = values.get("assets", [])
     if not tables:
         raise ValueError("no [[assets]] table; add one with path = 'file.mlith'")
-    names, paths = [], []
+    names, paths, shaders = [], [], []
     for number, table in enumerate(tables):
-        _known_keys(f"[[assets]] {number}", table, {"path", "name"})
+        _known_keys(f"[[assets]] {number}", table, {"path", "name", "shaders"})
         if not isinstance(table.get("path"), str):
             raise ValueError(f"[[assets]] {number} has no path; write path = 'file.mlith'")
         paths.append(folder / table["path"])
         names.append(str(table.get("name", paths[-1].stem)))
+        shaders.append(_shaders(f"[[assets]] {number}", table.get("shaders", {})))
         if names[-1] in names[:-1]:
             raise ValueError(f"two assets are called {names[-1]!r}; give one of them another name")
     numbers = {name: number for number, name in enumerate(names)}
@@ -109,7 +115,23 @@ def _scene_file(values: dict[str, Any], folder: Path) -> SceneFile:
         if not {"eye", "target"} <= values["camera"].keys():
             raise ValueError("[camera] needs eye and target")
         camera = Camera(**values["camera"])
-    return SceneFile(paths, names, placements, camera)
+    return SceneFile(paths, names, placements, camera, shaders, _folder(values, folder))
+
+
+def _folder(values: dict[str, Any], folder: Path) -> Path | None:
+    name = values.get("materials")
+    if name is None:
+        return None
+    if not isinstance(name, str) or not (folder / name).is_dir():
+        raise ValueError(f"materials is {name!r}, which is not a folder beside the scene file")
+    return folder / name
+
+
+def _shaders(label: str, table: Any) -> dict[str, str]:
+    """Return material name -> shader name as a scene file gives them, checked."""
+    if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
+        raise ValueError(f"{label}: shaders must name a material function for each material, not {table!r}")
+    return table
 
 
 def _placement(number: int, table: dict[str, Any], assets: dict[str, int]) -> Placement:

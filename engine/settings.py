@@ -4,6 +4,7 @@ The command line, the viewer and experiment files all read and write these field
 """
 
 import dataclasses
+import json
 import math
 import tomllib
 from dataclasses import dataclass
@@ -25,7 +26,9 @@ ViewMode = Literal[
     "depth",
     "overdraw",
     "raster",
+    "material_bins",
 ]
+Tonemap = Literal["neutral", "aces", "none"]
 
 # Smallest and largest value of every number, of each component where a setting has several.
 RANGES: dict[str, tuple[float, float]] = {
@@ -56,6 +59,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "persistent_workgroups": (0, 65535),  # of one dispatch dimension, on every adapter
     "background": (0.0, 1e6),
     "light_direction": (-1e9, 1e9),
+    "light_intensity": (0.0, 1e6),
+    "sky_intensity": (0.0, 1e6),
     "exposure": (0.0, 1e6),
 }
 
@@ -104,9 +109,13 @@ class FrameSettings:
     large_triangles: int = 1 << 18  # likewise
     persistent_workgroups: int = 0  # 0: chosen by the adapter
     runtime_checks: bool = True  # bounds and loop checks that the shader compiler adds
-    background: tuple[float, float, float] = (0.05, 0.06, 0.08)  # linear
+    materials: str = ""  # folder of the user's material functions; looked into before the scene's and the package's own
+    background: tuple[float, float, float] = (0.05, 0.06, 0.08)  # linear, shown as it is
     light_direction: tuple[float, float, float] = (0.4, 0.8, 0.5)  # towards the light, world space
-    exposure: float = 1.0
+    light_intensity: float = 0.8  # what a white plane across the light sends back
+    sky_intensity: float = 1.0
+    exposure: float = 1.0  # factor on all light
+    tonemap: Tonemap = "neutral"  # from light to what a screen shows
 
     def __post_init__(self) -> None:
         _check_ranges(self)
@@ -160,7 +169,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f'"{value}"'
+        return json.dumps(value)
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return repr(value)

@@ -1,9 +1,12 @@
-// One arbitrary output variable of the visibility buffer for every pixel, as words for numpy.
-import package::layout::{VisibleCluster, NONE, AOV_DEPTH, AOV_NORMAL, AOV_INSTANCE, AOV_CLUSTER, AOV_TRIANGLE, AOV_LEVEL};
+// One arbitrary output variable for every pixel, as words for numpy: from the visibility buffer, or, from AOV_VELOCITY on,
+// from the depth targets and the G-buffer of a shaded frame.
+import package::layout::{VisibleCluster, NONE};
+import package::shading::{AOV_DEPTH, AOV_NORMAL, AOV_INSTANCE, AOV_CLUSTER, AOV_TRIANGLE, AOV_LEVEL, AOV_VELOCITY, AOV_ALBEDO, AOV_SHADING_NORMAL, AOV_ROUGHNESS, AOV_METALLIC, AOV_OCCLUSION, AOV_EMISSIVE};
 import package::scene::{views, meshes, groups, instances};
 import package::visible::{sample_place, sample_triangle};
 import package::decode::{cluster_level};
 import package::surface::{Surface, reconstruct};
+import package::gbuffer::{MaterialResult, unpack_gbuffer};
 
 struct Aov {
     view: u32,
@@ -13,7 +16,10 @@ var<immediate> dispatch: Aov;
 
 @group(1) @binding(0) var<storage, read> visible_clusters: array<VisibleCluster>;
 @group(1) @binding(1) var<storage, read> visibility: array<vec2u>;
-@group(1) @binding(2) var<storage, read_write> output: array<u32>; // three words a pixel for normals, else one
+@group(1) @binding(2) var<storage, read_write> output: array<u32>; // words_of(kind) a pixel
+@group(1) @binding(3) var<storage, read> velocity: array<u32>;
+@group(1) @binding(4) var<storage, read> surface_color: array<vec2u>;
+@group(1) @binding(5) var<storage, read> surface_shape: array<vec2u>;
 
 const INFINITY_BITS: u32 = 0x7f800000u;
 
@@ -33,6 +39,34 @@ fn single_word(surface: Surface) -> u32 {
     }
 }
 
+// Words a pixel.
+fn words_of(kind: u32) -> u32 {
+    switch kind {
+        case AOV_NORMAL, AOV_SHADING_NORMAL, AOV_ALBEDO, AOV_EMISSIVE: { return 3u; }
+        case AOV_VELOCITY: { return 2u; }
+        default: { return 1u; }
+    }
+}
+
+fn shaded_value(result: MaterialResult, index: u32) -> vec3f {
+    switch dispatch.kind {
+        case AOV_VELOCITY: { return vec3f(unpack2x16float(velocity[index]), 0.0); }
+        case AOV_ALBEDO: { return result.base_color; }
+        case AOV_SHADING_NORMAL: { return result.normal; }
+        case AOV_ROUGHNESS: { return vec3f(result.roughness); }
+        case AOV_METALLIC: { return vec3f(result.metallic); }
+        case AOV_OCCLUSION: { return vec3f(result.occlusion); }
+        default: { return result.emissive; }
+    }
+}
+
+fn write_words(index: u32, words: vec3u) {
+    let count = words_of(dispatch.kind);
+    for (var i = 0u; i < count; i++) {
+        output[count * index + i] = words[i];
+    }
+}
+
 @compute @workgroup_size(8, 8)
 fn aov(@builtin(global_invocation_id) id: vec3u) {
     let view = views[dispatch.view];
@@ -41,18 +75,22 @@ fn aov(@builtin(global_invocation_id) id: vec3u) {
     }
     let index = id.y * view.size.x + id.x;
     let sample = visibility[view.first_pixel + index];
-    let is_hit = sample.y != 0u;
-    var surface: Surface;
-    if (is_hit) {
-        surface = reconstruct(id.xy, visible_clusters[sample_place(sample.x)], sample_triangle(sample.x));
+    let is_shaded = dispatch.kind >= AOV_VELOCITY;
+    if (sample.y == 0u) {
+        let is_float = is_shaded || dispatch.kind == AOV_NORMAL;
+        let nothing = select(select(NONE, 0u, is_float), INFINITY_BITS, dispatch.kind == AOV_DEPTH);
+        write_words(index, vec3u(nothing));
+        return;
     }
+    if (is_shaded) {
+        let value = shaded_value(unpack_gbuffer(surface_color[index], surface_shape[index]), index);
+        write_words(index, bitcast<vec3u>(value));
+        return;
+    }
+    let surface = reconstruct(id.xy, visible_clusters[sample_place(sample.x)], sample_triangle(sample.x));
     if (dispatch.kind == AOV_NORMAL) {
-        let normal = select(vec3f(0.0), surface.normal, is_hit);
-        output[3u * index] = bitcast<u32>(normal.x);
-        output[3u * index + 1u] = bitcast<u32>(normal.y);
-        output[3u * index + 2u] = bitcast<u32>(normal.z);
+        write_words(index, bitcast<vec3u>(surface.normal));
     } else {
-        let nothing = select(NONE, INFINITY_BITS, dispatch.kind == AOV_DEPTH);
-        output[index] = select(nothing, single_word(surface), is_hit);
+        write_words(index, vec3u(single_word(surface)));
     }
 }

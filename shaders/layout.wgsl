@@ -194,7 +194,7 @@ const VIEW_ORTHOGRAPHIC: u32 = 1u;
 const VIEW_HAS_HISTORY: u32 = 2u; // the depth pyramid holds the last frame, seen as previous_views says
 const VIEW_INSTANCES_MOVED: u32 = 4u; // previous_instances differ from instances
 
-// What an image shows (FrameSettings.view) and what an AOV holds.
+// What an image shows (FrameSettings.view).
 const SHOW_SHADED: u32 = 0u;
 const SHOW_NORMALS: u32 = 1u;
 const SHOW_CLUSTERS: u32 = 2u;
@@ -206,13 +206,7 @@ const SHOW_MATERIALS: u32 = 7u;
 const SHOW_DEPTH: u32 = 8u;
 const SHOW_OVERDRAW: u32 = 9u;
 const SHOW_RASTER: u32 = 10u;
-const AOV_DEPTH: u32 = 0u;
-const AOV_NORMAL: u32 = 1u;
-const AOV_INSTANCE: u32 = 2u;
-const AOV_CLUSTER: u32 = 3u;
-const AOV_TRIANGLE: u32 = 4u;
-const AOV_LEVEL: u32 = 5u;
-const AOV_MATERIAL: u32 = 6u;
+const SHOW_MATERIAL_BINS: u32 = 11u;
 
 // Object to world: linear * p + translation. The translation is a pair so that the eye can be
 // subtracted without loss.

@@ -1,13 +1,23 @@
 // The alpha test of masked materials: what lies below the cutoff is not drawn.
 import package::layout::{View, Cluster, CLUSTER_HAS_UVS, CLUSTER_HAS_COLORS, MATERIAL_MASKED};
 import package::scene::{materials};
+import package::textures::{TexturePoint, sample_color};
 import package::transform::{is_orthographic};
 import package::decode::{read_uv, read_color, uv_stream, color_stream, has_flag};
 
-// Whether a masked material (numbered in the scene) is absent at a place of its surface.
+// Width of a pixel in UV units where the mask is looked up; a raster pass sets it once for a triangle. 0: the finest level.
+var<private> mask_footprint: f32 = 0.0;
+
+// Whether a masked material (numbered in the scene) is absent at a place of its surface: the alpha of material,
+// base-colour texture and vertex lies below the cutoff.
 fn is_masked_out(material_index: u32, uv: vec2f, vertex_alpha: f32) -> bool {
     let material = materials[material_index];
-    return (material.flags & MATERIAL_MASKED) != 0u && material.base_color.a * vertex_alpha < material.alpha_cutoff;
+    if ((material.flags & MATERIAL_MASKED) == 0u) {
+        return false;
+    }
+    let point = TexturePoint(uv, vec2f(mask_footprint, 0.0), vec2f(0.0, mask_footprint), material.sampler);
+    let alpha = sample_color(material.base_color_texture, point, vec4f(1.0)).a;
+    return material.base_color.a * vertex_alpha * alpha < material.alpha_cutoff;
 }
 
 // What the alpha test needs of a vertex: u, v, alpha of its colour.

@@ -10,7 +10,7 @@ import package::raster::{visible_clusters, states, dispatch, large_triangles, wr
 import package::slices::{TILE, slice_count};
 import package::clip::{clip_polygon, clipped};
 import package::mask::{Mask, read_mask_vertex, corner_weights, is_sample_masked_out};
-import package::surface::{pixel_ray, ray_barycentrics};
+import package::ray::{pixel_place, ray_barycentrics};
 
 struct Slice {
     index: i32,
@@ -147,8 +147,8 @@ fn draw(view: View, a: vec3f, b: vec3f, c: vec3f, slice: Slice, masked: MaskedTr
 
 fn is_cut_out(view: View, pixel: vec2i, masked: MaskedTriangle, edge_values: vec3f, corner_depths: vec3f) -> bool {
     if (masked.is_clipped) {
-        let ray = pixel_ray(view, vec2u(pixel));
-        return is_sample_masked_out(masked.mask, ray_barycentrics(view, ray, masked.a, masked.b, masked.c));
+        let place = pixel_place(view, vec2u(pixel));
+        return is_sample_masked_out(masked.mask, ray_barycentrics(view, place, masked.a, masked.b, masked.c));
     }
     return is_sample_masked_out(masked.mask, corner_weights(view, edge_values, corner_depths));
 }

@@ -25,6 +25,7 @@ FAMILIES = {
         "page_codec",
         "page_words",
     ),
+    "materials": ("materials", "textures"),
     "reference": ("reference", "screen_boxes", "ties"),
     "verify": ("verify", "verify_surface"),
     "calibrate": ("calibrate", "calibration_scene"),

@@ -15,7 +15,7 @@ SIZES = {
     "PageHeader": 32,
     "Mesh": 96,
     "Instance": 80,
-    "View": 256,
+    "View": 272,
     "WorkItem": 8,
     "CandidateGroup": 8,
     "VisibleCluster": 8,

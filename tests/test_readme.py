@@ -36,8 +36,9 @@ def run(program: list[str], folder: Path) -> str:
 def folder(tmp_path, sample_mesh):
     """A folder with the files that the README starts from."""
     (tmp_path / "statue.ply").write_bytes(sample_mesh("sphere", 5000).read_bytes())
-    for text in blocks("toml"):
-        (tmp_path / text.splitlines()[0].removeprefix("# ")).write_text(text, encoding="utf-8")
+    (tmp_path / "shaders").mkdir()
+    for text in [*blocks("toml"), *blocks("wgsl")]:
+        (tmp_path / re.sub("^(#|//) ", "", text.splitlines()[0])).write_text(text, encoding="utf-8")
     return tmp_path
 
 

@@ -36,6 +36,7 @@ def stand_in(meshes: int = 2, origin=(100.0, 0.0, 0.0), textures: int = 1) -> Si
         asset.materials[name] = NONE
     asset.materials["normal_texture"][0] = 0
     asset.page_count, asset.textures = meshes, [("image/png", b"")] * textures
+    asset.material_names = ["skin", "fur"]
     asset.mesh_names = [f"part{i}" for i in range(meshes)]
     asset.instances = np.zeros(meshes, INSTANCE)
     asset.instances["mesh"] = number
@@ -333,6 +334,11 @@ def test_paths_names_and_camera(description, tmp_path):
         (ASSET + "[[instances]]\n[instances.scatter]\ncount=5\nbox=1\nrotation='z'", "rotation"),
         (ASSET + "[[instances]]\n[instances.scatter]\ncount=0\nbox=1", "0 instances"),
         (ASSET + "[[instances]]\nmesh='nose'", "no mesh 'nose'"),
+        (ASSET + "shaders = 1", "name a material function"),
+        (ASSET + "shaders = { a = 1 }", "name a material function"),
+        (ASSET + "shaders = { fur = '../b' }", "'../b' is not the name of a material function"),
+        (ASSET + "shaders = { nothing = 'b' }", "asset 'ball' has no material 'nothing'"),
+        ("materials = 'nowhere'\n" + ASSET, "'nowhere', which is not a folder"),
         (ASSET + "[camera]\neye=[0,0,0]", "eye and target"),
         (ASSET + "[camera]\neye=[0,0,0]\ntarget=[0,0,0]", "same point"),
         ("[[assets]\n", "line 1"),
@@ -372,3 +378,17 @@ def test_a_million_instances_load_in_two_seconds(description):
             break
     assert loaded.instance_count == 1_000_000
     assert min(ratios) < 8.0, ratios
+
+
+def test_materials_get_their_functions_by_name(description, tmp_path):
+    (tmp_path / "own").mkdir()
+    loaded = description('materials = "own"\n' + ASSET + 'shaders = { "*" = "fur" }')
+    assert loaded.material_shaders == ["gltf", "fur"]
+    assert (loaded.materials["shader"] == 1).all()
+    assert loaded.material_folder == tmp_path / "own"
+    loaded.set_shader(0, "*", "gltf")
+    assert (loaded.materials["shader"] == 0).all()
+    for number in range(layout.CONSTANTS["MAX_SHADERS"] - 2):
+        loaded.set_shader(0, "*", f"function_{number}")
+    with pytest.raises(ValueError, match="at most 64 material shaders"):
+        loaded.set_shader(0, "*", "one_more")

@@ -21,7 +21,8 @@ _TEXTURE = {
     "index!": "integer",
     "scale": "number",
     "strength": "number",
-    "extensions": {},
+    "texCoord": "integer",
+    "extensions": {"KHR_texture_transform": {"texCoord": "integer"}},
 }
 _PACKED_VIEW = {
     "buffer!": "integer",

@@ -284,8 +284,11 @@ class _Textures:
         """Return (number in `images` or NONE, sampler bits) of a glTF textureInfo."""
         if info is None:
             return layout.NONE, 0
-        if "KHR_texture_transform" in info.get("extensions", {}):
-            self._report["texture_transforms_ignored"] = self._report.get("texture_transforms_ignored", 0) + 1
+        transform = info.get("extensions", {}).get("KHR_texture_transform")
+        if transform is not None:
+            self._count("texture_transforms_ignored")
+        if (transform or {}).get("texCoord", info.get("texCoord", 0)) > 0:
+            self._count("second_uv_sets_ignored")
         texture = self._document.item("textures", info["index"])
         sampler = self._document.item("samplers", texture["sampler"]) if "sampler" in texture else {}
         webp = texture.get("extensions", {}).get("EXT_texture_webp", {}).get("source")
@@ -316,6 +319,9 @@ class _Textures:
             self.images.append((media, data))
         return self._by_content[data]
 
+    def _count(self, what: str) -> None:
+        self._report[what] = self._report.get(what, 0) + 1
+
     def _missing(self) -> int:
-        self._report["textures_missing"] = self._report.get("textures_missing", 0) + 1
+        self._count("textures_missing")
         return layout.NONE

@@ -23,7 +23,7 @@ def frame_settings(options: argparse.Namespace, values: dict[str, Any] | None = 
     if options.settings:
         load_settings(FrameSettings, options.settings)  # names the file in its errors
         merged |= tomllib.loads(Path(options.settings).read_text(encoding="utf-8"))
-    given = {name: getattr(options, name) for name in ("error_pixels", "traversal", "raster", "view")}
+    given = {name: getattr(options, name) for name in ("error_pixels", "traversal", "raster", "view", "materials")}
     merged |= {name: value for name, value in given.items() if value is not None}
     if options.no_occlusion:
         merged["occlusion"] = False

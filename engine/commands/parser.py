@@ -10,7 +10,22 @@ from typing import get_args
 from engine import __version__
 from engine.settings import Raster, Traversal, ViewMode
 
-AOV_NAMES = ("depth", "normal", "instance", "cluster", "triangle", "level", "material")
+AOV_NAMES = (
+    "depth",
+    "normal",
+    "instance",
+    "cluster",
+    "triangle",
+    "level",
+    "material",
+    "velocity",
+    "albedo",
+    "shading_normal",
+    "roughness",
+    "metallic",
+    "occlusion",
+    "emissive",
+)
 _NEGATIVE_VALUE = re.compile(r"-\.?\d")
 
 
@@ -95,6 +110,9 @@ def _add_frame(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-occlusion", action="store_true", help="no effect yet: what is hidden is drawn, too")
     parser.add_argument("--view", choices=get_args(ViewMode), help="what the image shows (shaded)")
+    parser.add_argument(
+        "--materials", metavar="FOLDER", help="where material functions (NAME.wgsl) are looked for first"
+    )
     parser.add_argument("--settings", metavar="FILE.toml", help="frame settings; the options above go before it")
     parser.add_argument(
         "--adapter",

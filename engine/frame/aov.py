@@ -9,7 +9,18 @@ from engine.gpu.shader import Kernel
 
 NAME = "aov"
 AOV_NAMES = tuple(name[4:].lower() for name in layout.CONSTANTS if name.startswith("AOV_"))
-_FLOAT = ("depth", "normal")
+# Components of each that has several; the names of those that a shaded frame leaves behind.
+_COMPONENTS = {"normal": 3, "velocity": 2, "albedo": 3, "shading_normal": 3, "emissive": 3}
+SHADED_NAMES = AOV_NAMES[AOV_NAMES.index("velocity") :]
+_FLOAT = ("depth", "normal", *SHADED_NAMES)
+
+
+def check_aov(name: str, view: str) -> None:
+    """Raise ValueError for an unknown name, or one that a frame of this view mode does not make."""
+    if name not in AOV_NAMES:
+        raise ValueError(f"unknown AOV {name!r}; one of: {', '.join(AOV_NAMES)}")
+    if name in SHADED_NAMES and view != "shaded":
+        raise ValueError(f"AOV {name!r} is part of a shaded frame; the view is {view!r}")
 
 
 class Aov:
@@ -19,14 +30,14 @@ class Aov:
         self._kernel = Kernel(context.device, NAME, context.constants, context.runtime_checks)
 
     def read(self, context: Context, name: str) -> np.ndarray:
-        """Return the variable of the frame drawn last: (height, width) float32 or uint32, normals (height, width, 3).
+        """Return the variable of the frame drawn last: (height, width[, components]) float32 or uint32.
 
-        Raises ValueError for an unknown name.
+        Raises ValueError for an unknown name and for one that needs a shaded frame, which the last was not.
         """
-        if name not in AOV_NAMES:
-            raise ValueError(f"unknown AOV {name!r}; one of: {', '.join(AOV_NAMES)}")
+        is_shaded = context.show == layout.CONSTANTS["SHOW_SHADED"]
+        check_aov(name, "shaded" if is_shaded else "a debug view")
         width, height = context.view.size
-        shape = (height, width, 3) if name == "normal" else (height, width)
+        shape = (height, width, _COMPONENTS[name]) if name in _COMPONENTS else (height, width)
         count = int(np.prod(shape))
         output = create_buffer(context.device, NAME, 4 * count)
         resources = {**context.queues.resources, **context.view.resources, "output": output}

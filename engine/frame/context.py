@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import wgpu
@@ -33,6 +34,10 @@ class Context:
     runtime_checks: bool
     uses_hardware: bool  # some clusters may go to the hardware raster
     show: int  # SHOW_* of layout.wgsl
+    material_folder: Path | None = None  # of the user's material functions
+    list_pixels: bool | None = (
+        None  # shade a list of the covered pixels, also with one material function; None: by adapter
+    )
     encoder: wgpu.GPUCommandEncoder | None = None
 
     @property
@@ -86,6 +91,7 @@ class PhasePass:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, context.scene_buffers.bind_group(self._kernel))
             compute.set_bind_group(1, self._groups[phase])
+            context.scene_buffers.textures.set_bind_group(compute, self._kernel)
             set_immediates(compute, phase)
             yield compute
 

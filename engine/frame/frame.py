@@ -1,19 +1,23 @@
 """The order of the passes.
 
     init_context
-    main: persistent_cull (or levels_cull) -> cluster_cull -> rasterize_software -> rasterize_large -> depth_pyramid
+    main: persistent_cull (or levels_cull) -> cluster_cull -> rasterize_* -> depth_pyramid
     post: the same again, for what the last frame's depth pyramid hid
-    resolve
+    emit_depth_targets -> bin_pixels -> base_pass -> lighting
 
 Each pass is one module of this folder and one shader of the same name. Instances are culled by the same traversal as
-the nodes of their hierarchies: it begins at the root of the instance tree.
+the nodes of their hierarchies: it begins at the root of the instance tree. cull_rasterize.py holds the first three
+lines. material_passes.py says which of the last four a scene needs; debug_view takes their place for an image that is
+not shaded.
 """
 
 import numpy as np
 
+from engine import layout
 from engine.frame.context import Context
 from engine.frame.cull_rasterize import CullRasterize
-from engine.frame.resolve import Resolve
+from engine.frame.debug_view import DebugView
+from engine.frame.material_passes import MaterialPasses
 from engine.settings import FrameSettings
 
 
@@ -22,7 +26,21 @@ class FramePasses:
 
     def __init__(self, context: Context):
         self.cull_rasterize = CullRasterize(context)
-        self.resolve = Resolve(context)
+        self.material_passes: MaterialPasses | None = None
+        self.debug_view: DebugView | None = None
+        self.show(context)
+
+    def show(self, context: Context) -> None:
+        """Make the passes that the context's view mode needs and that are not there yet."""
+        if context.show == layout.CONSTANTS["SHOW_SHADED"]:
+            self.material_passes = self.material_passes or MaterialPasses(context)
+        elif self.debug_view is None or self.debug_view.show != context.show:
+            self.debug_view = DebugView(context)
+
+    @property
+    def bin_memory_bytes(self) -> int:
+        """Size of the lists of pixels by material function."""
+        return self.material_passes.memory_bytes if self.material_passes else 0
 
     def encode(self, context: Context, view: np.ndarray, settings: FrameSettings, depth_scale: float) -> None:
         """Record one frame of one view (layout.VIEW record) into the context's encoder."""
@@ -31,4 +49,9 @@ class FramePasses:
         context.scene_buffers.write_views(view.reshape(1), context.view.previous_view.reshape(1))
         self.cull_rasterize.encode(context, view_count=1)
         context.view.keep_history(view, is_kept=context.use_occlusion)
-        self.resolve.encode(context, settings, depth_scale)
+        if context.show == layout.CONSTANTS["SHOW_SHADED"]:
+            assert self.material_passes
+            self.material_passes.encode(context, settings)
+        else:
+            assert self.debug_view
+            self.debug_view.encode(context, settings, depth_scale)

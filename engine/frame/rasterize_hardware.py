@@ -34,6 +34,7 @@ class RasterizeHardware:
             render.set_pipeline(self._kernel.pipeline)
             render.set_bind_group(0, context.scene_buffers.bind_group(self._kernel))
             render.set_bind_group(1, self._group)
+            context.scene_buffers.textures.set_bind_group(render, self._kernel)
             render.set_viewport(-_GUARD, -_GUARD, *self._reach, 0.0, 1.0)
             set_immediates(render, phase)
             render.draw_indirect(context.queues.resources["raster_arguments"], bin_offset("hardware", phase))

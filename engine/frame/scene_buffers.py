@@ -8,6 +8,7 @@ import wgpu
 from engine import layout
 from engine.frame.instance_buffers import InstanceBuffers
 from engine.frame.queues import MAX_LEVELS
+from engine.frame.texture_arrays import TextureArrays
 from engine.gpu.buffers import UNIFORM, CapacityError, buffer_from, create_buffer, upload
 from engine.gpu.device import Device
 from engine.gpu.shader import ShaderKernel
@@ -16,6 +17,7 @@ from engine.scene import Scene
 POOL_BINDINGS = 4
 LARGEST_NODE_COUNT = 1 << layout.CONSTANTS["NODE_BITS"]
 Progress = Callable[[str, int, int], None]
+_VIEWS_BYTES = layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"]
 
 
 class SceneBuffers:
@@ -33,7 +35,6 @@ class SceneBuffers:
                 f"the scene has {len(scene.nodes)} nodes, at most {LARGEST_NODE_COUNT - 1}; use fewer assets"
             )
         self._instances = InstanceBuffers(device, scene)
-        view_bytes = layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"]
         self._tables = {
             **self._instances.tables,
             "meshes": buffer_from(device, "meshes", scene.meshes),
@@ -41,9 +42,10 @@ class SceneBuffers:
             "nodes": buffer_from(device, "nodes", scene.nodes),
             "groups": buffer_from(device, "groups", scene.groups),
             "materials": buffer_from(device, "materials", scene.materials),
-            "views": create_buffer(device, "views", view_bytes, UNIFORM),
-            "previous_views": create_buffer(device, "previous views", view_bytes, UNIFORM),
+            "views": create_buffer(device, "views", _VIEWS_BYTES, UNIFORM),
+            "previous_views": create_buffer(device, "previous views", _VIEWS_BYTES, UNIFORM),
         }
+        self.textures = TextureArrays(device, scene)
         self._mesh_depth = _depth(scene.nodes, scene.meshes["root_node"])
         if self.depth > MAX_LEVELS:
             raise ValueError(
@@ -54,12 +56,16 @@ class SceneBuffers:
 
     @property
     def constants(self) -> dict[str, int]:
-        return {"pool_shift": self._pool_shift, "pool_bindings": self._pool_bindings}
+        return {
+            "pool_shift": self._pool_shift,
+            "pool_bindings": self._pool_bindings,
+            "texture_arrays": self.textures.count,
+        }
 
     @property
     def memory_bytes(self) -> dict[str, int]:
         """Size of each buffer of the scene."""
-        return {name: buffer.size for name, buffer in self._tables.items()}
+        return {name: buffer.size for name, buffer in self._tables.items()} | {"textures": self.textures.memory_bytes}
 
     @property
     def depth(self) -> int:

@@ -1,4 +1,4 @@
-"""What one view owns: its visibility buffer, depth pyramid, history, overdraw counts and image."""
+"""What one view owns: visibility buffer, depth pyramid, history, depth targets, G-buffer, image."""
 
 import numpy as np
 import wgpu
@@ -53,6 +53,11 @@ class ViewResources:
             "visibility": create_buffer(device, "visibility", 8 * pixels),
             "overdraw": create_buffer(device, "overdraw", 4 * pixels if count_overdraw else 16),
             "pyramid": create_buffer(device, "depth pyramid", 4 * words if use_occlusion else 16),
+            "scene_depth": create_buffer(device, "scene depth", 4 * pixels),
+            "velocity": create_buffer(device, "velocity", 4 * pixels),
+            "material_target": create_buffer(device, "material target", 4 * pixels),
+            "surface_color": create_buffer(device, "surface color", 8 * pixels),
+            "surface_shape": create_buffer(device, "surface shape", 8 * pixels),
             "image": create_buffer(device, "image", 4 * pixels),
         }
         if use_occlusion:  # cells that several tiles share begin as if no pixel had been seen

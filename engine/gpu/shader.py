@@ -6,7 +6,7 @@ error names the file and the line a person wrote (https://wesl-lang.dev).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ _BINDING = re.compile(
 )
 _IMMEDIATE = re.compile(r"var<immediate>\s+\w+\s*:\s*(\w+)\s*;")
 _ERROR_LINE = re.compile(r"wgsl:(\d+):(\d+)")
+_ERROR_REASON = re.compile(r"(?:parsing|validation)? ?error: ([^\n]+)", re.IGNORECASE)
 
 
 class ShaderError(RuntimeError):
@@ -55,11 +56,18 @@ class LinkedShader:
         return _struct_text(_without_comments(self.text), name)
 
 
+Modules = tuple[tuple[str, Path], ...]
+
+
 @cache
-def link(name: str, folder: Path | None = None) -> LinkedShader:
-    """Return `name`.wgsl with everything it imports; raise ShaderError for a missing file or item."""
+def link(name: str, folder: Path | None = None, modules: Modules = ()) -> LinkedShader:
+    """Return `name`.wgsl with everything it imports; raise ShaderError for a missing file or item.
+
+    `modules` are pairs (module, file): an import of such a `package::module` takes that file, wherever it lies. What it
+    imports itself is found in `folder`, or beside it.
+    """
     lines: list[tuple[str, str, int]] = []
-    _append_module(name, folder or shader_folder(), set(), lines, importer="")
+    _append_module(name, _Library(folder or shader_folder(), dict(modules)), set(), lines, importer="")
     text = "\n".join(line for line, _, _ in lines) + "\n"
     origin = tuple((file, number) for _, file, number in lines)
     return LinkedShader(name, text, origin, _find_bindings(text), _immediate_bytes(text))
@@ -80,31 +88,61 @@ def _struct_text(text: str, name: str) -> str:
     return struct[0]
 
 
-def _append_module(name: str, folder: Path, seen: set[str], lines: list[tuple[str, str, int]], importer: str) -> None:
+@dataclass(frozen=True)
+class _Library:
+    """Where modules are found."""
+
+    folder: Path
+    modules: dict[str, Path]
+
+    def path(self, module: str) -> Path:
+        """Return the file of a module: a given one, one of the folder, or one beside a given one."""
+        if module in self.modules:
+            return self.modules[module]
+        name = module.replace("::", "/") + ".wgsl"
+        for folder in (self.folder, *(path.parent for path in self.modules.values())):
+            if (folder / name).is_file():
+                return folder / name
+        return self.folder / name
+
+    def label(self, path: Path) -> str:
+        """Return how messages call a file: its name, with the folder where that is not the library's own."""
+        return path.name if path.is_relative_to(self.folder) else str(path)
+
+    def read(self, module: str, importer: str) -> str:
+        """Return the text of a module; ShaderError names who asked for a file that is not there."""
+        path = self.path(module)
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ShaderError(f"{self.label(path)}: is not UTF-8 text") from None
+        except OSError:
+            raise ShaderError(f"{importer or module}: there is no shader file {self.label(path)}") from None
+
+
+def _append_module(
+    name: str, library: _Library, seen: set[str], lines: list[tuple[str, str, int]], importer: str
+) -> None:
     if name in seen:
         return
     seen.add(name)
-    path = folder / (name.replace("::", "/") + ".wgsl")
-    try:
-        source = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        raise ShaderError(f"{importer or name}: there is no shader file {path.name}") from None
+    label = library.label(library.path(name))
     own: list[tuple[str, str, int]] = []
-    for number, line in enumerate(source, start=1):
+    for number, line in enumerate(library.read(name, importer).splitlines(), start=1):
         match = _IMPORT.match(line)
         if not match:
-            own.append((line, path.name, number))
+            own.append((line, label, number))
             continue
-        _append_module(match[1], folder, seen, lines, f"{path.name}:{number}")
-        _check_items(folder, match[1], match[2], f"{path.name}:{number}")
+        _append_module(match[1], library, seen, lines, f"{label}:{number}")
+        _check_items(library, match[1], match[2], f"{label}:{number}")
     lines.extend(own)
 
 
-def _check_items(folder: Path, module: str, items: str, where: str) -> None:
-    text = _without_comments((folder / (module.replace("::", "/") + ".wgsl")).read_text(encoding="utf-8"))
+def _check_items(library: _Library, module: str, items: str, where: str) -> None:
+    text = _without_comments(library.read(module, where))
     for item in (part.strip() for part in items.split(",") if part.strip()):
         if not re.search(rf"\b(?:fn|struct|const|override|alias|var(?:<[^>]*>)?)\s+{item}\b", text):
-            raise ShaderError(f"{where}: {module}.wgsl has no {item}")
+            raise ShaderError(f"{where}: {library.label(library.path(module))} has no {item}")
 
 
 def _without_comments(text: str) -> str:
@@ -123,13 +161,15 @@ def _find_bindings(text: str) -> tuple[Binding, ...]:
 
 
 def locate_errors(message: str, shader: LinkedShader) -> str:
-    """Return a compiler message with positions in the linked text replaced by file and line."""
+    """Return a compiler message with positions in the linked text replaced by file and line, the first ahead."""
 
-    def replace(match: re.Match) -> str:
+    def place(match: re.Match) -> str:
         file, number = shader.lines[min(int(match[1]), len(shader.lines)) - 1]
         return f"{file}:{number}:{match[2]}"
 
-    return _ERROR_LINE.sub(replace, message)
+    first, reasons = _ERROR_LINE.search(message), _ERROR_REASON.findall(message)
+    located = _ERROR_LINE.sub(place, message)
+    return f"{place(first)}: {reasons[-1].strip()}\n{located}" if first and reasons else located
 
 
 def create_module(device: Device, shader: LinkedShader, runtime_checks: bool) -> wgpu.GPUShaderModule:
@@ -179,6 +219,10 @@ def _layout_entry(binding: Binding) -> dict[str, Any]:
     entry: dict[str, Any] = {"binding": binding.index, "visibility": visibility}
     if binding.kind in ("uniform", "storage", "read-only-storage"):
         entry["buffer"] = {"type": binding.kind}
+    elif binding.kind == "texture_2d_array<f32>":
+        entry["texture"] = {"sample_type": "float", "view_dimension": "2d-array"}
+    elif binding.kind == "sampler":
+        entry["sampler"] = {"type": "filtering"}
     else:
         raise ShaderError(f"binding {binding.name}: {binding.kind} is not supported in a kernel yet")
     return entry
@@ -187,11 +231,12 @@ def _layout_entry(binding: Binding) -> dict[str, Any]:
 class ShaderKernel:
     """What kernels of both kinds have: the linked shader, its module, its layouts."""
 
-    def __init__(self, device: Device, name: str, runtime_checks: bool, folder: Path | None):
+    def __init__(self, device: Device, name: str, runtime_checks: bool, folder: Path | None, modules: Modules = ()):
         self.name = name
-        self.shader = link(name, folder)
+        self.shader = link(name, folder, modules)
         self._device = device
         self._module = create_module(device, self.shader, runtime_checks)
+        self._key = (name, runtime_checks, hash(self.shader.text))
         groups = max((binding.group for binding in self.shader.bindings), default=-1) + 1
         self._layouts = [group_layout(device, self.shader, group) for group in range(groups)]
         self._layout = device.wgpu_device.create_pipeline_layout(
@@ -202,8 +247,23 @@ class ShaderKernel:
         """Return those constants that the shader declares."""
         return {key: value for key, value in (constants or {}).items() if _declares(self.shader.text, key)}
 
-    def bind(self, group: int, resources: Mapping[str, wgpu.GPUBuffer | dict[str, Any]]) -> wgpu.GPUBindGroup:
-        """Return a bind group with the buffers found by variable name; KeyError names a missing one."""
+    def _made_once(self, constants: dict[str, Any], make: Callable[[], Any]) -> Any:
+        """Return the pipeline for these constants, compiled once per device; raise ShaderError with file and line."""
+        key = ("pipeline", self._key, tuple(sorted(constants.items())))
+        if key not in self._device.caches:
+            try:
+                self._device.caches[key] = make()
+            except wgpu.GPUError as error:
+                raise ShaderError(locate_errors(str(error), self.shader)) from None
+        return self._device.caches[key]
+
+    @property
+    def groups(self) -> int:
+        """Number of bind groups that the pipeline takes."""
+        return len(self._layouts)
+
+    def bind(self, group: int, resources: Mapping[str, Any]) -> wgpu.GPUBindGroup:
+        """Return a bind group with buffers, texture views and samplers by variable name; KeyError: one is missing."""
         entries = []
         for binding in self.shader.bindings:
             if binding.group == group:
@@ -211,7 +271,7 @@ class ShaderKernel:
                 entries.append(
                     {
                         "binding": binding.index,
-                        "resource": resource if isinstance(resource, dict) else {"buffer": resource},
+                        "resource": {"buffer": resource} if isinstance(resource, wgpu.GPUBuffer) else resource,
                     }
                 )
         return self._device.wgpu_device.create_bind_group(
@@ -229,13 +289,14 @@ class Kernel(ShaderKernel):
         constants: Mapping[str, Any] | None = None,
         runtime_checks: bool = True,
         folder: Path | None = None,
+        modules: Modules = (),
     ):
-        super().__init__(device, name, runtime_checks, folder)
-        stage = {"module": self._module, "entry_point": name, "constants": self._used(constants)}
-        try:
-            self.pipeline = device.wgpu_device.create_compute_pipeline(label=name, layout=self._layout, compute=stage)
-        except wgpu.GPUError as error:
-            raise ShaderError(locate_errors(str(error), self.shader)) from None
+        super().__init__(device, name, runtime_checks, folder, modules)
+        used = self._used(constants)
+        stage = {"module": self._module, "entry_point": name, "constants": used}
+        self.pipeline = self._made_once(
+            used, lambda: device.wgpu_device.create_compute_pipeline(label=name, layout=self._layout, compute=stage)
+        )
 
 
 class RenderKernel(ShaderKernel):
@@ -254,18 +315,19 @@ class RenderKernel(ShaderKernel):
         folder: Path | None = None,
     ):
         super().__init__(device, name, runtime_checks, folder)
-        stage = {"module": self._module, "constants": self._used(constants)}
+        used = self._used(constants)
+        stage = {"module": self._module, "constants": used}
         target = {"format": target_format, "write_mask": 0}
-        try:
-            self.pipeline = device.wgpu_device.create_render_pipeline(
+        self.pipeline = self._made_once(
+            used,
+            lambda: device.wgpu_device.create_render_pipeline(
                 label=name,
                 layout=self._layout,
                 vertex={**stage, "entry_point": f"{name}_vertex", "buffers": []},
                 primitive={"topology": "triangle-list", "cull_mode": "none"},
                 fragment={**stage, "entry_point": f"{name}_fragment", "targets": [target]},
-            )
-        except wgpu.GPUError as error:
-            raise ShaderError(locate_errors(str(error), self.shader)) from None
+            ),
+        )
 
 
 def _declares(text: str, override: str) -> bool:

@@ -185,17 +185,27 @@ def test_wrong_gltf(tmp_path, edit, match):
     refused(edited(tmp_path, "a.glb", edit), match)
 
 
+def test_a_second_uv_set_is_reported(tmp_path):
+    def edit(document):
+        document["materials"][0]["normalTexture"]["texCoord"] = 1
+
+    assert read_mesh_file(edited(tmp_path, "a.glb", edit)).report["second_uv_sets_ignored"] == 1
+
+
 def test_what_gltf_may_hold(tmp_path):
     def edit(document):
         document["asset"]["version"] = "2.9"
         document["nodes"][0]["scale"] = [1.0, 2, 1]
         document["meshes"][0].update(name="x" * 10000, extras=[None])
         document["images"] = [{"uri": "%2Fdev%2Fzero"}]
+        document["materials"][0]["normalTexture"]["texCoord"] = 0
 
     scene = read_mesh_file(edited(tmp_path, "a.glb", edit))
     assert len(scene.instance_mesh) == 3
     assert len(scene.meshes[0].name) == 256
     assert scene.report["textures_missing"] == 1
+    assert scene.report["texture_transforms_ignored"] == 1
+    assert "second_uv_sets_ignored" not in scene.report
     document, data = gltf_parts()
     document["buffers"][0]["uri"] = "data:;base64," + base64.b64encode(data).decode()
     path = write(tmp_path, "mark.gltf", b"\xef\xbb\xbf" + json.dumps(document).encode())

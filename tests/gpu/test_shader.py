@@ -7,6 +7,7 @@ import pytest
 from engine.gpu.shader import Kernel, RenderKernel, ShaderError, link, locate_errors
 from engine.layout import shader_folder
 
+MODULES = (("material", shader_folder() / "materials" / "gltf.wgsl"),)
 ENTRY_POINTS = sorted(p.stem for p in shader_folder().glob("*.wgsl") if "@compute" in p.read_text())
 RENDER_ENTRY_POINTS = sorted(p.stem for p in shader_folder().glob("*.wgsl") if "@vertex" in p.read_text())
 
@@ -20,7 +21,7 @@ def test_there_are_shaders_to_compile():
 @pytest.mark.parametrize("checks", [True, False])
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_every_shader_compiles(device, name, checks):
-    assert Kernel(device, name, runtime_checks=checks).pipeline
+    assert Kernel(device, name, runtime_checks=checks, modules=MODULES).pipeline
 
 
 @pytest.mark.parametrize("name", RENDER_ENTRY_POINTS)
@@ -63,8 +64,23 @@ def test_a_compile_error_names_file_and_line(device, tmp_path, checks):
     (tmp_path / "broken.wgsl").write_text(
         "import package::library::{twice};\n\n@compute @workgroup_size(1)\nfn broken() { _ = twice(1u); }\n"
     )
-    with pytest.raises(ShaderError, match=r"library\.wgsl:2:16"):
+    with pytest.raises(ShaderError, match=r"^library\.wgsl:2:16: .*missing"):
         Kernel(device, "broken", runtime_checks=checks, folder=tmp_path)
+
+
+def test_a_module_may_lie_elsewhere(tmp_path):
+    (tmp_path / "library").mkdir()
+    (tmp_path / "user").mkdir()
+    (tmp_path / "library" / "top.wgsl").write_text("import package::chosen::{c};\nfn top() { c(); }\n")
+    (tmp_path / "library" / "a.wgsl").write_text("fn a() {}\n")
+    (tmp_path / "user" / "mine.wgsl").write_text(
+        "import package::a::{a};\nimport package::b::{b};\nfn c() { a(); b(); }\n"
+    )
+    (tmp_path / "user" / "a.wgsl").write_text("not this one\n")
+    (tmp_path / "user" / "b.wgsl").write_text("fn b() {}\n")
+    file = tmp_path / "user" / "mine.wgsl"
+    shader = link("top", tmp_path / "library", (("chosen", file),))
+    assert shader.lines == (("a.wgsl", 1), (str(file.parent / "b.wgsl"), 1), (str(file), 3), ("top.wgsl", 2))
 
 
 def test_a_missing_resource_is_named(device):

@@ -1,37 +1,34 @@
-"""Turn the visibility buffer into an image: shaded, or one of the debug views."""
+"""The image of a debug view, in place of the material passes."""
 
 import numpy as np
 
 from engine import layout
 from engine.frame.context import Context
+from engine.frame.lighting import background_word, light_direction
 from engine.gpu.buffers import create_buffer, upload
 from engine.gpu.shader import Kernel, link
 from engine.settings import FrameSettings
 
-NAME = "resolve"
+NAME = "debug_view"
 
 
-class Resolve:
-    """Pass resolve: one lane a pixel."""
+class DebugView:
+    """Pass debug_view: one lane a pixel; what it shows is fixed when it is made."""
 
     def __init__(self, context: Context):
+        self.show = context.show
         self._kernel = Kernel(context.device, NAME, context.constants, context.runtime_checks)
-        self._dtype = layout.parse_structs(link(NAME).struct_text("Resolve"))["Resolve"]
-        self._parameters = create_buffer(context.device, "resolve parameters", self._dtype.itemsize)
-        resources = {
-            **context.queues.resources,
-            **context.view.resources,
-            "resolve_parameters": self._parameters,
-        }
+        self._dtype = layout.parse_structs(link(NAME).struct_text("DebugView"))["DebugView"]
+        self._parameters = create_buffer(context.device, "debug_view parameters", self._dtype.itemsize)
+        resources = {**context.queues.resources, **context.view.resources, "debug_parameters": self._parameters}
         self._group = self._kernel.bind(1, resources)
 
     def encode(self, context: Context, settings: FrameSettings, depth_scale: float) -> None:
-        light = np.array(settings.light_direction)
+        """Record the pass; the depth view shows the distance `depth_scale` half bright."""
         record = np.zeros(1, self._dtype)
-        record["background"] = settings.background
-        record["light_direction"] = light / max(float(np.linalg.norm(light)), 1e-20)
-        record["exposure"] = settings.exposure
+        record["light_direction"] = light_direction(settings)
         record["depth_scale"] = depth_scale
+        record["background"] = background_word(settings)
         upload(context.device, self._parameters, record)
         width, height = context.view.size
         with context.compute_pass(NAME) as compute:
