@@ -5,7 +5,9 @@ import pytest
 
 from engine import layout
 from engine.builder.hierarchy import Hierarchy, build_hierarchy
+from engine.builder.level import FEW_CLUSTERS
 from engine.builder.meshfile import read_mesh_files
+from engine.builder.silhouette import covered_cells, silhouette_reference
 from engine.builder.weld import WeldedMesh, choose_lattice, weld
 from engine.settings import BuildSettings
 from tests.builder.test_models import MESHES
@@ -23,12 +25,16 @@ def hierarchies(path) -> list[tuple[WeldedMesh, Hierarchy]]:
     return [(mesh, build_hierarchy(mesh, SETTINGS)) for mesh in meshes]
 
 
-def faces_of_level(hierarchy: Hierarchy, level: int) -> np.ndarray:
-    """Return which faces (f,) bool are drawn when all groups below `level` are replaced by what was made of them."""
+def clusters_of_level(hierarchy: Hierarchy, level: int) -> np.ndarray:
+    """Return which clusters (c,) bool are drawn when all groups below `level` are replaced by what was made of them."""
     made_by = hierarchy.cluster_made_by
     below = np.where(made_by >= 0, hierarchy.group_level[made_by], -1) < level
-    drawn = below & (hierarchy.group_level[hierarchy.cluster_group] >= level)
-    return np.repeat(drawn, np.diff(hierarchy.cluster_first_face))
+    return below & (hierarchy.group_level[hierarchy.cluster_group] >= level)
+
+
+def faces_of_level(hierarchy: Hierarchy, level: int) -> np.ndarray:
+    """Return which faces (f,) bool the clusters of `clusters_of_level` have."""
+    return np.repeat(clusters_of_level(hierarchy, level), np.diff(hierarchy.cluster_first_face))
 
 
 def area_and_folded_share(hierarchy: Hierarchy, faces: np.ndarray) -> tuple[float, float]:
@@ -46,13 +52,22 @@ def root_clusters(hierarchy: Hierarchy) -> int:
 
 
 @pytest.mark.parametrize("name", FOLIAGE)
-def test_foliage_keeps_its_area_at_every_level(name):
+def test_foliage_keeps_its_area_and_few_clusters_their_silhouette(name):
+    """Leaves of a crown hide each other, so what a few large ones are to keep is the silhouette."""
     for mesh, hierarchy in hierarchies(MESHES / "awkward" / name):
-        areas = []
+        areas, reference, members = [], None, FEW_CLUSTERS + 1  # the source counts by area
         for level in range(int(hierarchy.group_level.max()) + 1):
-            area, folded = area_and_folded_share(hierarchy, hierarchy.faces[faces_of_level(hierarchy, level)])
-            areas.append(area)
+            faces = hierarchy.faces[faces_of_level(hierarchy, level)]
+            area, folded = area_and_folded_share(hierarchy, faces)
             assert folded <= 0.01, (mesh.name, level)
+            if members > FEW_CLUSTERS:
+                areas.append(area)
+            else:
+                cells = covered_cells(hierarchy.lattice.astype(float), hierarchy.vertex_position, faces, reference)
+                assert cells == pytest.approx(reference[-1], rel=0.25), (mesh.name, len(faces))
+            members = int(clusters_of_level(hierarchy, level).sum())
+            if members <= 32 and reference is None:
+                reference = silhouette_reference(hierarchy.lattice, hierarchy.vertex_position, faces)
         assert np.array(areas) == pytest.approx(areas[0], rel=0.1), mesh.name
         assert root_clusters(hierarchy) == 1
 
