@@ -27,7 +27,7 @@ FAMILIES = {
     ),
     "reference": ("reference", "ties"),
     "verify": ("verify", "verify_surface"),
-    "calibrate": ("calibrate", "calibration_scene"),
+    "calibrate": ("calibrate", "calibrate_raster", "calibration_grid", "calibration_scene"),
 }
 FAMILY_OF = {module: family for family, modules in FAMILIES.items() for module in modules}
 BASE = {"layout", "settings", "user_cache"}

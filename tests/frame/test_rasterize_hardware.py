@@ -63,6 +63,23 @@ def test_clusters_that_must_be_clipped_stay_in_software(tmp_path, renderer):
     assert clusters["software"] == 2
 
 
+def test_a_cluster_that_the_near_plane_cuts_stays_in_software(tmp_path, renderer):
+    triangles = soup(64, 0.3)
+    scene = triangle_scene(tmp_path, triangles.reshape(-1, 3), np.arange(192).reshape(-1, 3))
+    cut = view_of_soup(near=3.9)  # through the middle; no corner is behind the eye
+    assert_same_samples(renderer, scene, cut, (97, 61), least_hardware=0)
+    assert samples(renderer, scene, cut, (97, 61), raster="hardware")[3]["hardware"] == 0
+    assert samples(renderer, scene, view_of_soup(), (97, 61), raster="hardware")[3]["hardware"] == 1
+
+
+def test_a_cluster_that_reaches_beyond_the_guard_band_stays_in_software(tmp_path, renderer):
+    camera = view_of_soup(eye=(0.0, 0.0, 4.0), target=(0.0, 0.0, 0.0))
+    triangles = soup(64, 0.3) * [200.0, 200.0, 1.0]
+    scene = triangle_scene(tmp_path, triangles.reshape(-1, 3), np.arange(192).reshape(-1, 3))
+    assert_same_samples(renderer, scene, camera, (97, 61), least_hardware=0)
+    assert samples(renderer, scene, camera, (97, 61), raster="hardware")[3]["hardware"] == 0
+
+
 def test_large_triangles_reach_far_beyond_the_image(tmp_path, renderer):
     triangles = soup(60, 3.0) + np.array([0.0, 0.0, -16.0])
     scene = triangle_scene(tmp_path, triangles.reshape(-1, 3), np.arange(180).reshape(-1, 3))
