@@ -127,7 +127,7 @@ def test_the_view_of_overdraw_counts_both_rasters(renderer, sample_asset):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bun_zipper_69k.ply", "armadillo_86k.obj", "skull_100k.obj"])
+@pytest.mark.parametrize("name", ["scans/bun_zipper_69k.ply", "scans/armadillo_86k.obj", "scans/skull_100k.obj"])
 def test_real_meshes_are_the_same_in_both_rasters(tmp_path, renderer, meshes, name):
     from engine.builder import build
 
