@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
 
-from engine import __version__
+from engine import __version__, layout
 from engine.gpu.device import Device
 from engine.settings import Traversal
 from engine.user_cache import cache_folder
@@ -22,7 +22,7 @@ LARGEST_WORKGROUPS = 65535  # of one dispatch dimension, on every adapter
 SOFTWARE_WORKGROUPS = 8  # a CPU plays the GPU: few, long-lived workgroups suit it
 GPU_WORKGROUPS = 528  # four on each multiprocessor of an NVIDIA H200
 
-NO_HARDWARE_PIXELS = 1e6  # larger than any image: what is not clipped goes to the software raster
+NO_HARDWARE_PIXELS: float = layout.CONSTANTS["NO_HARDWARE_PIXELS"]
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,22 @@ def test_the_view_of_overdraw_counts_both_rasters(renderer, sample_asset):
     assert expected.max() > 0
 
 
+def test_the_view_of_rasters_colours_each_class(tmp_path, renderer):
+    triangles = soup(64 + 20, 0.1)
+    triangles[64:, :, 0] += 1.2
+    scene = triangle_scene(tmp_path, triangles.reshape(-1, 3), np.arange(252).reshape(-1, 3))
+    seen = {}
+    for raster in ("software", "hardware"):
+        image = renderer.render(scene, view_of_soup(), FrameSettings(view="raster", raster=raster), (160, 90)).image
+        colors = image[..., :3][renderer.read_visibility() != 0].astype(int)
+        red, green, blue = colors.T
+        # by their hues: software blue, small cyan, hardware orange
+        seen[raster] = [(red > green).sum(), ((green > 1.8 * red) & (green > 0.8 * blue)).sum(), len(colors)]
+    assert seen["software"][0] == 0
+    assert 0 < seen["software"][1] < seen["software"][2]
+    assert seen["hardware"][0] == seen["hardware"][2] == seen["software"][2]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["scans/bun_zipper_69k.ply", "scans/armadillo_86k.obj", "scans/skull_100k.obj"])
 def test_real_meshes_are_the_same_in_both_rasters(tmp_path, renderer, meshes, name):
