@@ -29,7 +29,7 @@ _ROOT_ERROR = layout.CONSTANTS["ROOT_ERROR"]
 
 
 @dataclass
-class StripAsset:
+class MemoryAsset:
     """What engine.scene.Scene asks of an asset, in memory."""
 
     meshes: np.ndarray
@@ -69,7 +69,7 @@ def calibration_scene(instances: int) -> tuple[Scene, Camera, FrameSettings]:
     return scene, camera, FrameSettings(error_pixels=1.0, raster="software", occlusion=False)
 
 
-def strip_asset() -> StripAsset:
+def strip_asset() -> MemoryAsset:
     """Return the strip. Groups and clusters are numbered from the coarsest level to the source."""
     group_counts = [int(_groups_of(level)) for level in range(LEVELS)]
     first_group = [sum(group_counts[level + 1 :]) for level in range(LEVELS)]
@@ -87,7 +87,7 @@ def strip_asset() -> StripAsset:
     for name in (name for name in materials.dtype.names or () if name.endswith("_texture")):
         materials[name] = layout.NONE
     materials["flags"] = layout.CONSTANTS["MATERIAL_TWO_SIDED"]
-    return StripAsset(mesh, nodes, groups, materials, _page(first_group, len(groups)))
+    return MemoryAsset(mesh, nodes, groups, materials, _page(first_group, len(groups)))
 
 
 def _clusters_of(level: int | np.ndarray) -> int | np.ndarray:

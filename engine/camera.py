@@ -106,6 +106,7 @@ def view_record(
     view["planes"] = _planes(axes, tangent_x, tangent, camera.near_distance, orthographic)
     view["flags"] = layout.CONSTANTS["VIEW_ORTHOGRAPHIC"] if orthographic else 0
     view["frame"] = frame & 0xFFFFFFFF
+    view["hardware_pixels"] = layout.CONSTANTS["NO_HARDWARE_PIXELS"]  # who draws may choose another size
     return view
 
 

@@ -250,7 +250,7 @@ class Renderer:
     def _hardware_pixels(self, settings: FrameSettings) -> float:
         """Return the size on the screen from which clusters go to the hardware raster."""
         if settings.raster != "auto":
-            return 0.0 if settings.raster == "hardware" else np.inf
+            return 0.0 if settings.raster == "hardware" else NO_HARDWARE_PIXELS
         return settings.hardware_pixels or thresholds_of(self.device).hardware_pixels
 
     def _use_persistent(self, settings: FrameSettings) -> bool:

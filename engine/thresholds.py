@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
 
-from engine import __version__
+from engine import __version__, layout
 from engine.gpu.device import Device
 from engine.settings import Traversal
 from engine.user_cache import cache_folder
@@ -22,7 +22,7 @@ LARGEST_WORKGROUPS = 65535  # of one dispatch dimension, on every adapter
 SOFTWARE_WORKGROUPS = 8  # a CPU plays the GPU: few, long-lived workgroups suit it
 GPU_WORKGROUPS = 528  # four on each multiprocessor of an NVIDIA H200
 
-NO_HARDWARE_PIXELS = 1e6  # larger than any image: what is not clipped goes to the software raster
+NO_HARDWARE_PIXELS: float = layout.CONSTANTS["NO_HARDWARE_PIXELS"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def default_thresholds(device: Device) -> Thresholds:
     """Return what is chosen without a measurement."""
     is_persistent, reason = _persistent_verdict(device)
     workgroups = SOFTWARE_WORKGROUPS if device.is_software else GPU_WORKGROUPS
+    # Software everywhere until measured: a CPU has no graphics units, and an NVIDIA H200 few.
     return Thresholds("persistent" if is_persistent else "levels", workgroups, "default", reason)
 
 
@@ -113,4 +114,7 @@ def _checked(content: object, device: Device) -> Thresholds:
         raise ValueError("the adapter cannot run its traversal")
     if type(workgroups) is not int or not 1 <= workgroups <= LARGEST_WORKGROUPS:
         raise ValueError(f"persistent_workgroups is {workgroups!r}")
-    return Thresholds(traversal, workgroups, "calibrated", str(content.get("reason", "")))
+    hardware_pixels = content.get("hardware_pixels")
+    if not isinstance(hardware_pixels, (int, float)) or not 0 < hardware_pixels <= NO_HARDWARE_PIXELS:
+        raise ValueError(f"hardware_pixels is {hardware_pixels!r}")
+    return Thresholds(traversal, workgroups, "calibrated", str(content.get("reason", "")), float(hardware_pixels))

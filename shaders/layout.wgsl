@@ -188,6 +188,7 @@ const BIN_COUNT: u32 = 4u;
 const SMALL_CLUSTER_TRIANGLES: u32 = 32u;
 // A cluster that reaches further beyond the image must be clipped, and that is done in software only.
 const HARDWARE_GUARD_PIXELS: f32 = 1000.0;
+const NO_HARDWARE_PIXELS: f32 = 1e6; // View.hardware_pixels of views that only software draws
 
 // View.flags
 const VIEW_ORTHOGRAPHIC: u32 = 1u;

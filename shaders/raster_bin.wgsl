@@ -1,6 +1,6 @@
 // Which rasteriser draws a cluster. The choice hangs on where and how large the cluster is now, on nothing else, so
 // that no pass over the hierarchy and no history can make two passes disagree.
-import package::layout::{View, Instance, Cluster, CLUSTER_MASKED, BIN_SOFTWARE, BIN_SMALL, BIN_MASKED, BIN_HARDWARE, SMALL_CLUSTER_TRIANGLES, HARDWARE_GUARD_PIXELS};
+import package::layout::{View, Instance, Cluster, CLUSTER_MASKED, BIN_SOFTWARE, BIN_SMALL, BIN_MASKED, BIN_HARDWARE, SMALL_CLUSTER_TRIANGLES, HARDWARE_GUARD_PIXELS, NO_HARDWARE_PIXELS};
 import package::transform::{eye_to_instance, to_eye, to_view, dot_fma, is_orthographic};
 import package::decode::{triangle_count, has_flag};
 
@@ -36,9 +36,10 @@ fn box_reach(instance: Instance, half_size: vec3f, axis: vec3f) -> f32 {
 }
 
 fn raster_bin(view: View, instance: Instance, step: f32, cluster: Cluster) -> u32 {
-    let size = hardware_size(view, instance, step, cluster);
-    if (size >= view.hardware_pixels) {
-        return BIN_HARDWARE;
+    if (view.hardware_pixels < NO_HARDWARE_PIXELS) {
+        if (hardware_size(view, instance, step, cluster) >= view.hardware_pixels) {
+            return BIN_HARDWARE;
+        }
     }
     if (has_flag(cluster, CLUSTER_MASKED)) {
         return BIN_MASKED;

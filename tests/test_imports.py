@@ -28,7 +28,7 @@ FAMILIES = {
     "materials": ("materials", "textures"),
     "reference": ("reference", "screen_boxes", "ties"),
     "verify": ("verify", "verify_surface"),
-    "calibrate": ("calibrate", "calibration_scene"),
+    "calibrate": ("calibrate", "calibrate_raster", "calibration_grid", "calibration_scene"),
 }
 FAMILY_OF = {module: family for family, modules in FAMILIES.items() for module in modules}
 BASE = {"layout", "settings", "user_cache"}

@@ -46,7 +46,8 @@ def test_both_rasters_draw_the_same_samples(tmp_path, renderer, size, two_sided)
         triangles = soup(count, extent)
         faces = np.arange(3 * count).reshape(-1, 3)
         scene = triangle_scene(tmp_path, triangles.reshape(-1, 3), faces, two_sided)
-        assert_same_samples(renderer, scene, view_of_soup(), size)
+        # An image of one row would show the soup smaller than a pixel.
+        assert_same_samples(renderer, scene, view_of_soup(fov_degrees=60.0 if size[1] > 1 else 4.0), size)
         mirrored = np.diag([-1.0, 1.3, 0.8, 1.0])
         scene.set_transforms(np.array([0]), mirrored[None])
         height = 2.5 if size[1] > 1 else 0.5  # a pixel of 2.5 m has nothing at its centre
@@ -62,6 +63,23 @@ def test_clusters_that_must_be_clipped_stay_in_software(tmp_path, renderer):
     *_, clusters = samples(renderer, scene, view_of_soup(), (97, 61), raster="hardware")
     assert clusters["hardware"] == 5
     assert clusters["software"] == 2
+
+
+def test_a_cluster_that_the_near_plane_cuts_stays_in_software(tmp_path, renderer):
+    triangles = soup(64, 0.3)
+    scene = triangle_scene(tmp_path, triangles.reshape(-1, 3), np.arange(192).reshape(-1, 3))
+    cut = view_of_soup(near=3.9)  # through the middle; no corner is behind the eye
+    assert_same_samples(renderer, scene, cut, (97, 61), least_hardware=0)
+    assert samples(renderer, scene, cut, (97, 61), raster="hardware")[3]["hardware"] == 0
+    assert samples(renderer, scene, view_of_soup(), (97, 61), raster="hardware")[3]["hardware"] == 1
+
+
+def test_a_cluster_that_reaches_beyond_the_guard_band_stays_in_software(tmp_path, renderer):
+    camera = view_of_soup(eye=(0.0, 0.0, 4.0), target=(0.0, 0.0, 0.0))
+    triangles = soup(64, 0.3) * [200.0, 200.0, 1.0]
+    scene = triangle_scene(tmp_path, triangles.reshape(-1, 3), np.arange(192).reshape(-1, 3))
+    assert_same_samples(renderer, scene, camera, (97, 61), least_hardware=0)
+    assert samples(renderer, scene, camera, (97, 61), raster="hardware")[3]["hardware"] == 0
 
 
 def test_large_triangles_reach_far_beyond_the_image(tmp_path, renderer):
@@ -110,8 +128,24 @@ def test_the_view_of_overdraw_counts_both_rasters(renderer, sample_asset):
     assert expected.max() > 0
 
 
+def test_the_view_of_rasters_colours_each_class(tmp_path, renderer):
+    triangles = soup(64 + 20, 0.1)
+    triangles[64:, :, 0] += 1.2
+    scene = triangle_scene(tmp_path, triangles.reshape(-1, 3), np.arange(252).reshape(-1, 3))
+    seen = {}
+    for raster in ("software", "hardware"):
+        image = renderer.render(scene, view_of_soup(), FrameSettings(view="raster", raster=raster), (160, 90)).image
+        colors = image[..., :3][renderer.read_visibility() != 0].astype(int)
+        red, green, blue = colors.T
+        # by their hues: software blue, small cyan, hardware orange
+        seen[raster] = [(red > green).sum(), ((green > 1.8 * red) & (green > 0.8 * blue)).sum(), len(colors)]
+    assert seen["software"][0] == 0
+    assert 0 < seen["software"][1] < seen["software"][2]
+    assert seen["hardware"][0] == seen["hardware"][2] == seen["software"][2]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bun_zipper_69k.ply", "armadillo_86k.obj", "skull_100k.obj"])
+@pytest.mark.parametrize("name", ["scans/bun_zipper_69k.ply", "scans/armadillo_86k.obj", "scans/skull_100k.obj"])
 def test_real_meshes_are_the_same_in_both_rasters(tmp_path, renderer, meshes, name):
     from engine.builder import build
 

@@ -35,8 +35,7 @@ def test_any_division_draws_the_same_samples(tmp_path, device, monkeypatch, came
 def test_what_is_not_seen_is_not_left(tmp_path, renderer):
     triangles = soup(64, 2.0) * [1.0, 1.0, 0.01]
     behind = Camera((0.0, 0.0, -4.0), (0.0, 0.0, -8.0), near=0.05)
-    beside = Camera((60.0, 0.0, 9.0), (60.0, 0.0, 0.0), near=0.05, fov_degrees=140.0)
-    scene = scene_of(tmp_path, triangles)
+    beside = Camera((60.0, 0.0, 9.0), (60.0, 0.0, 0.0), orthographic_height=0.02)  # beyond the guard band
     # a cluster that reaches into the image brings the others along
     for camera in (behind, beside):
         far = np.array([[[-1.0, -1.0, -9.0], [1.0, -1.0, -9.0], [0.0, 1.0, -9.0]]])
@@ -44,4 +43,4 @@ def test_what_is_not_seen_is_not_left(tmp_path, renderer):
         scene = scene_of(tmp_path, np.concatenate([triangles[:63], far]))
         statistics = renderer.render(scene, camera, FrameSettings(), (160, 90)).statistics
         assert sum(statistics.triangles.values()) == 64
-        assert statistics.queues["large_triangles"].requested <= 3
+        assert statistics.queues["large_triangles"].requested <= 3, "those of one triangle"
