@@ -5,7 +5,7 @@ import package::layout::{DISPATCH_FOLD};
 import package::shading::{MAX_SHADERS, TARGET_SHADER_SHIFT};
 import package::scene::{views};
 import package::bins::{BinRange, BINS, pixel_word};
-import package::subgroup::{is_first_lane};
+import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 
 struct BinPixels {
     view: u32,
@@ -52,16 +52,18 @@ fn gather(pixel: vec2u, view_pixel: u32, index: u32, is_inside: bool) {
     if (is_inside && !is_covered) {
         image[index] = dispatch.background;
     }
-    let mine = select(0u, 1u, is_covered);
-    let before = subgroupExclusiveAdd(mine);
-    let count = subgroupAdd(mine);
-    var first = 0u;
-    if (is_first_lane() && count > 0u) {
-        first = atomicAdd(&bin_counts[0], count);
+    let votes = subgroupBallot(is_covered);
+    if (all(votes == vec4u(0u))) {
+        return;
     }
-    first = subgroupBroadcastFirst(first);
+    let leader = speaker(votes);
+    var first = 0u;
+    if (subgroup_lane == leader) {
+        first = atomicAdd(&bin_counts[0], count_votes(votes));
+    }
+    first = subgroupShuffle(first, leader);
     if (is_covered) {
-        binned_pixels[first + before] = pixel_word(pixel);
+        binned_pixels[first + votes_before(votes)] = pixel_word(pixel);
     }
 }
 
@@ -94,7 +96,12 @@ fn scan(lane: u32) {
 }
 
 @compute @workgroup_size(256)
-fn bin_pixels(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn bin_pixels(
+    @builtin(workgroup_id) workgroup: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+    @builtin(subgroup_invocation_id) subgroup_invocation: u32,
+) {
+    subgroup_lane = subgroup_invocation;
     if (stage == SCAN) {
         scan(lane);
         return;

@@ -2,7 +2,7 @@
 // hidden. A group is a candidate because it is too coarse to be replaced; drawn are those of its members that were made by
 // a group which represents them well enough, and that are in view.
 import package::layout::{Cluster, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, PHASE_MAIN, PHASE_POST, TALLY_CLUSTERS, OUTCOME_KEPT, OUTCOME_DETAIL, OUTCOME_OCCLUSION, OUTCOME_NONE, BIN_SOFTWARE};
-import package::subgroup::{is_first_lane};
+import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 import package::scene::{views, meshes, groups, instances, page_addresses, view_of, instance_of};
 import package::queue::{states, candidate_groups, CLUSTER_CULL_WORKGROUPS};
 import package::transform::{eye_to_instance};
@@ -77,8 +77,9 @@ fn cluster_cull(
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) workgroups: vec3u,
     @builtin(subgroup_size) subgroup_size: u32,
-    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_invocation_id) subgroup_invocation: u32,
 ) {
+    subgroup_lane = subgroup_invocation;
     clear_tally(lane);
     workgroupBarrier();
     let group_count = min(atomicLoad(&states[dispatch.phase].candidate_groups), arrayLength(&candidate_groups));
@@ -88,7 +89,7 @@ fn cluster_cull(
     let batch = clamp((group_count + subgroups - 1u) / subgroups, 1u, lanes);
     let subgroup = workgroup.x * (LANES / lanes) + lane / lanes;
     for (var first = subgroup * batch; first < group_count; first += subgroups * batch) {
-        judge_members(select(group_count, first + subgroup_lane, subgroup_lane < batch), group_count, lanes, subgroup_lane);
+        judge_members(select(group_count, first + subgroup_lane, subgroup_lane < batch), group_count, lanes);
     }
     if (dispatch.phase == PHASE_POST) {
         let hidden_count = min(atomicLoad(&states[PHASE_MAIN].hidden_clusters), arrayLength(&hidden_clusters));
@@ -101,16 +102,15 @@ fn cluster_cull(
         }
     }
     workgroupBarrier();
-    let ends = subgroupMax(bin_ends);
-    if (is_first_lane()) {
-        size_raster_passes(dispatch.phase, ends);
+    if (lane % lanes == 0u) { // all lanes of a subgroup have the same ends
+        size_raster_passes(dispatch.phase, bin_ends);
     }
     flush_tally(lane, dispatch.phase);
 }
 
 // Each lane brings a group; then the lanes of a subgroup share out the members of their groups evenly, so that groups
 // of one member keep no lane idle.
-fn judge_members(candidate: u32, group_count: u32, subgroup_size: u32, subgroup_lane: u32) {
+fn judge_members(candidate: u32, group_count: u32, subgroup_size: u32) {
     var view_instance = 0u;
     var address = 0u; // of the group's first member
     var members = 0u;
@@ -141,18 +141,20 @@ fn judge_members(candidate: u32, group_count: u32, subgroup_size: u32, subgroup_
 }
 
 fn append_hidden(is_hidden: bool, view_instance: u32, address: u32) {
-    subgroupBarrier();
-    let count = select(0u, 1u, is_hidden);
-    let before = subgroupExclusiveAdd(count);
-    let total = subgroupAdd(count);
+    let votes = subgroupBallot(is_hidden);
+    if (all(votes == vec4u(0u))) {
+        return;
+    }
+    let leader = speaker(votes);
     var first = 0u;
-    if (is_first_lane() && total > 0u) {
-        first = atomicAdd(&states[PHASE_MAIN].hidden_clusters, total);
-        let stored = min(first + total, arrayLength(&hidden_clusters));
+    if (subgroup_lane == leader) {
+        let count = count_votes(votes);
+        first = atomicAdd(&states[PHASE_MAIN].hidden_clusters, count);
+        let stored = min(first + count, arrayLength(&hidden_clusters));
         atomicMax(&post_cluster_arguments[0], min((stored + LANES - 1u) / LANES, CLUSTER_CULL_WORKGROUPS));
         atomicMax(&post_cluster_arguments[1], 1u);
     }
-    let place = subgroupBroadcastFirst(first) + before;
+    let place = subgroupShuffle(first, leader) + votes_before(votes);
     if (is_hidden && place < arrayLength(&hidden_clusters)) {
         hidden_clusters[place] = VisibleCluster(view_instance, address);
     }

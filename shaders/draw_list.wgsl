@@ -1,6 +1,6 @@
 // The list of visible clusters and the bins of the rasterisers: how cluster_cull appends to them.
 import package::layout::{VisibleCluster, BIN_COUNT, BIN_SMALL, BIN_HARDWARE, DISPATCH_FOLD, PHASE_MAIN, PHASE_POST};
-import package::subgroup::{is_first_lane};
+import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 import package::queue::{states};
 
 @group(1) @binding(8) var<storage, read_write> visible_clusters: array<VisibleCluster>;
@@ -23,39 +23,49 @@ fn entries_before(phase: u32, bin: u32) -> u32 {
 // Append the kept clusters of a subgroup: one atomic for the list, and one for each bin that gets some. Returns the
 // end of each bin that got some, counted in this pass, else 0.
 fn append(phase: u32, is_kept: bool, bin: u32, view_instance: u32, address: u32) -> vec4u {
-    subgroupBarrier();
-    // One byte counts for each bin: a subgroup has at most 128 lanes.
-    let mine = select(0u, 1u << (8u * bin), is_kept);
-    let before = unpack4xU8(subgroupExclusiveAdd(mine));
-    let total = unpack4xU8(subgroupAdd(mine));
-    let count = total.x + total.y + total.z + total.w;
-    var place = 0u;
-    var first = vec4u(0u);
-    if (is_first_lane() && count > 0u) {
-        place = atomicAdd(&states[phase].visible_clusters, count);
-        for (var i = 0u; i < BIN_COUNT; i++) {
-            if (total[i] > 0u) {
-                first[i] = atomicAdd(&raster_arguments[bin_word(phase, i) + BIN_COUNT_WORD], total[i]);
-            }
-        }
+    let votes = subgroupBallot(is_kept);
+    if (all(votes == vec4u(0u))) {
+        return vec4u(0u);
+    }
+    let leader = speaker(votes);
+    var first = 0u;
+    if (subgroup_lane == leader) {
+        first = atomicAdd(&states[phase].visible_clusters, count_votes(votes));
     }
     // The post pass stores behind the main pass.
     let start = select(0u, atomicLoad(&states[PHASE_MAIN].visible_clusters), phase == PHASE_POST);
-    place = start + subgroupBroadcastFirst(place) + before.x + before.y + before.z + before.w;
-    first = subgroupBroadcastFirst(first);
-    let capacity = arrayLength(&visible_clusters);
-    if (is_kept && place < capacity) {
+    let place = start + subgroupShuffle(first, leader) + votes_before(votes);
+    if (is_kept && place < arrayLength(&visible_clusters)) {
         visible_clusters[place] = VisibleCluster(view_instance, address);
     }
-    let slot = entries_before(phase, bin) + first[bin] + before[bin];
-    if (is_kept && slot < capacity) {
-        raster_bins[bin * capacity + slot] = place; // beyond the capacity, too: the rasterisers leave such out
+    var ends = vec4u(0u);
+    for (var i = 0u; i < BIN_COUNT; i++) {
+        ends[i] = append_to_bin(phase, i, is_kept && bin == i, place);
     }
-    return select(vec4u(0u), first + total, total > vec4u(0u));
+    return ends;
 }
 
-// Make the dispatches and the draw of this pass as large as the ends that `append` returned ask for; by one lane of a
-// subgroup, with the largest ends.
+fn append_to_bin(phase: u32, bin: u32, is_appended: bool, place: u32) -> u32 {
+    let votes = subgroupBallot(is_appended);
+    if (all(votes == vec4u(0u))) {
+        return 0u;
+    }
+    let leader = speaker(votes);
+    var first = 0u;
+    if (subgroup_lane == leader) {
+        first = atomicAdd(&raster_arguments[bin_word(phase, bin) + BIN_COUNT_WORD], count_votes(votes));
+    }
+    first = subgroupShuffle(first, leader);
+    let capacity = arrayLength(&visible_clusters);
+    let slot = entries_before(phase, bin) + first + votes_before(votes);
+    if (is_appended && slot < capacity) {
+        raster_bins[bin * capacity + slot] = place; // beyond the capacity, too: the rasterisers leave such out
+    }
+    return first + count_votes(votes);
+}
+
+// Make the dispatches and the draw of this pass as large as the ends that `append` returned ask for; by any
+// lane.
 fn size_raster_passes(phase: u32, ends: vec4u) {
     for (var i = 0u; i < BIN_COUNT; i++) {
         if (ends[i] == 0u) {

@@ -2,6 +2,7 @@
 // the progress of threads, and must find the same groups as persistent_cull. Eight lanes an item, a child each.
 import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, OUTCOME_NONE, PHASE_MAIN, PHASE_POST, MAX_LEVELS};
 import package::queue::{node_queue, node_capacity, item_word, level_counts, level_start, reserve_items, store_item, push_group};
+import package::subgroup::{subgroup_lane};
 import package::traversal::{Visit, visit_child, item_node};
 import package::tally::{clear_tally, count_outcome, flush_tally};
 
@@ -18,7 +19,9 @@ fn levels_cull(
     @builtin(local_invocation_index) lane: u32,
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) workgroups: vec3u,
+    @builtin(subgroup_invocation_id) subgroup_invocation: u32,
 ) {
+    subgroup_lane = subgroup_invocation;
     clear_tally(lane);
     if (lane < 8u) {
         atomicStore(&hidden[lane], 0u);

@@ -7,7 +7,7 @@
 // what it finished, with one atomic each. Subgroups have at least eight lanes, a multiple of eight.
 import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, PHASE_MAIN, PHASE_POST};
 import package::queue::{states, node_queue, node_capacity, item_word, reserve_items, store_item, push_group};
-import package::subgroup::{is_first_lane};
+import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 import package::traversal::{Visit, visit_child, item_node};
 import package::tally::{clear_tally, count_outcome, flush_tally};
 
@@ -18,14 +18,15 @@ var<immediate> dispatch: PersistentCull;
 
 override persistent_turns: u32 = 1u << 21u; // turns without progress before a team gives up
 
-// Which lanes of the team of `lane` (of the subgroup) say yes: eight bits.
-fn team_votes(lane: u32, is_yes: bool) -> u32 {
+// Which lanes of this lane's team say yes: eight bits.
+fn team_votes(is_yes: bool) -> u32 {
     let votes = subgroupBallot(is_yes);
-    return (votes[lane >> 5u] >> (lane & 24u)) & 0xffu;
+    return (votes[subgroup_lane >> 5u] >> (subgroup_lane & 24u)) & 0xffu;
 }
 
 @compute @workgroup_size(64)
 fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builtin(subgroup_invocation_id) lane: u32) {
+    subgroup_lane = lane;
     let phase = dispatch.phase;
     let leader = lane & ~7u;
     let is_leader = lane == leader;
@@ -38,14 +39,15 @@ fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builti
     loop {
         subgroupBarrier();
         let is_wanted = is_leader && ticket == NONE;
-        let place = subgroupExclusiveAdd(select(0u, 1u, is_wanted));
-        let wanted = subgroupAdd(select(0u, 1u, is_wanted));
-        var first = 0u;
-        if (is_first_lane() && wanted > 0u) {
-            first = atomicAdd(&states[phase].nodes_taken, wanted);
+        let wanted = subgroupBallot(is_wanted);
+        if (any(wanted != vec4u(0u))) {
+            let taker = speaker(wanted);
+            var first = 0u;
+            if (lane == taker) {
+                first = atomicAdd(&states[phase].nodes_taken, count_votes(wanted));
+            }
+            ticket = select(ticket, subgroupShuffle(first, taker) + votes_before(wanted), is_wanted);
         }
-        first = subgroupBroadcastFirst(first);
-        ticket = select(ticket, first + place, is_wanted);
         var words = vec2u(NONE);
         if (is_leader && !is_over) {
             is_over = ticket >= node_capacity(); // such a slot is never filled
@@ -87,7 +89,7 @@ fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builti
         let is_pushed = is_kept && !visit.is_group;
         if (phase == PHASE_MAIN) {
             subgroupBarrier();
-            let hidden = team_votes(lane, visit.outcome == OUTCOME_OCCLUSION);
+            let hidden = team_votes(visit.outcome == OUTCOME_OCCLUSION);
             let is_left = is_leader && hidden != 0u;
             let slot = reserve_items(PHASE_POST, 0u, 0u, is_left, false);
             if (is_left) {

@@ -10,7 +10,7 @@
 //    a level is the sum of the counts before it. Nobody reads a level before its dispatch begins.
 // Items beyond the capacity are counted and not stored; the host sees the count, grows the queue, and draws again.
 import package::layout::{PassState, NODE_BITS, DISPATCH_FOLD, PHASE_POST, MAX_LEVELS};
-import package::subgroup::{is_first_lane};
+import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 
 @group(1) @binding(0) var<storage, read_write> states: array<PassState, 2>; // MainAndPostPassPersistentStates
 @group(1) @binding(1) var<storage, read_write> node_queue: array<atomic<u32>>; // two words an item
@@ -53,22 +53,24 @@ fn level_start(phase: u32, level: u32) -> u32 {
 }
 
 // Reserve slots at `level` for the items of all lanes where `is_pushed`; `start` is level_start(phase, level). Items that
-// lanes have `finished` are reported by the same atomic: one for all active lanes of a subgroup. Returns the lane's slot.
+// lanes have `finished` are reported by the same atomic: one for a subgroup. Returns the lane's slot.
 fn reserve_items(phase: u32, level: u32, start: u32, is_pushed: bool, is_finished: bool) -> u32 {
-    subgroupBarrier();
-    let count = select(0u, 1u, is_pushed);
-    let before = subgroupExclusiveAdd(count);
-    let total = subgroupAdd(count);
-    let finished = subgroupAdd(select(0u, 1u, is_finished));
-    var first = 0u;
-    if (is_first_lane() && total + finished > 0u) {
+    let votes = subgroupBallot(is_pushed);
+    let finished = subgroupBallot(is_finished);
+    let either = votes | finished;
+    if (all(either == vec4u(0u))) {
+        return start;
+    }
+    let leader = speaker(either);
+    var first = start;
+    if (subgroup_lane == leader) {
         if (use_persistent) {
-            first = reserve_persistent(phase, total, finished);
-        } else if (total > 0u) {
-            first = start + reserve_at_level(phase, level, total);
+            first = reserve_persistent(phase, count_votes(votes), count_votes(finished));
+        } else if (any(votes != vec4u(0u))) {
+            first = start + reserve_at_level(phase, level, count_votes(votes));
         }
     }
-    return subgroupBroadcastFirst(first) + before;
+    return subgroupShuffle(first, leader) + votes_before(votes);
 }
 
 fn reserve_persistent(phase: u32, count: u32, finished: u32) -> u32 {
@@ -97,20 +99,22 @@ fn reserve_at_level(phase: u32, level: u32, count: u32) -> u32 {
     return place;
 }
 
-// Append `group` to the candidates where `is_pushed`; one atomic for all active lanes of a subgroup.
+// Append `group` to the candidates where `is_pushed`; one atomic for a subgroup.
 fn push_group(phase: u32, is_pushed: bool, view_instance: u32, group: u32) {
-    subgroupBarrier();
-    let count = select(0u, 1u, is_pushed);
-    let before = subgroupExclusiveAdd(count);
-    let total = subgroupAdd(count);
+    let votes = subgroupBallot(is_pushed);
+    if (all(votes == vec4u(0u))) {
+        return;
+    }
+    let leader = speaker(votes);
     var first = 0u;
-    if (is_first_lane() && total > 0u) {
-        first = atomicAdd(&states[phase].candidate_groups, total);
-        let stored = min(first + total, arrayLength(&candidate_groups));
+    if (subgroup_lane == leader) {
+        let count = count_votes(votes);
+        first = atomicAdd(&states[phase].candidate_groups, count);
+        let stored = min(first + count, arrayLength(&candidate_groups));
         atomicMax(&cluster_arguments[0], min((stored + GROUPS_PER_WORKGROUP - 1u) / GROUPS_PER_WORKGROUP, CLUSTER_CULL_WORKGROUPS));
         atomicMax(&cluster_arguments[1], 1u);
     }
-    let slot = subgroupBroadcastFirst(first) + before;
+    let slot = subgroupShuffle(first, leader) + votes_before(votes);
     if (is_pushed && slot < arrayLength(&candidate_groups)) {
         candidate_groups[slot] = vec2u(view_instance, group);
     }
