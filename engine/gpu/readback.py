@@ -50,13 +50,11 @@ class ReadbackRing:
         arrived = []
         while self._flying:
             buffer, sizes, tag, promise = self._flying[0]
-            if wait:
-                promise.sync_wait()
-            elif buffer.map_state != "mapped":
-                gpu: Any = self._device.wgpu_device
-                gpu._poll()  # wgpu-py has no public call for it
-                if buffer.map_state != "mapped":
-                    break
+            # A promise turns its buffer into a mapped one only when it is waited for; wgpu-py has no public question
+            # whether that would take time.
+            if not wait and promise._state == "pending":
+                break
+            promise.sync_wait()
             self._flying.popleft()
             data, parts, offset = bytes(buffer.read_mapped(copy=True)), [], 0
             buffer.unmap()
