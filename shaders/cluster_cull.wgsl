@@ -101,11 +101,11 @@ fn cluster_cull(
         }
     }
     workgroupBarrier();
-    flush_tally(lane, dispatch.phase);
     let ends = subgroupMax(bin_ends);
     if (is_first_lane()) {
         size_raster_passes(dispatch.phase, ends);
     }
+    flush_tally(lane, dispatch.phase);
 }
 
 // Each lane brings a group; then the lanes of a subgroup share out the members of their groups evenly, so that groups
@@ -121,6 +121,7 @@ fn judge_members(candidate: u32, group_count: u32, subgroup_size: u32, subgroup_
         members = (group.place >> 16u) & 255u;
         address = page_addresses[group.page] + PAGE_HEADER_WORDS + (group.place & 0xffffu) * CLUSTER_WORDS;
     }
+    subgroupBarrier();
     let before = subgroupExclusiveAdd(members);
     let total = subgroupAdd(members);
     for (var first = 0u; first < total; first += subgroup_size) {
@@ -140,6 +141,7 @@ fn judge_members(candidate: u32, group_count: u32, subgroup_size: u32, subgroup_
 }
 
 fn append_hidden(is_hidden: bool, view_instance: u32, address: u32) {
+    subgroupBarrier();
     let count = select(0u, 1u, is_hidden);
     let before = subgroupExclusiveAdd(count);
     let total = subgroupAdd(count);

@@ -23,6 +23,7 @@ fn entries_before(phase: u32, bin: u32) -> u32 {
 // Append the kept clusters of a subgroup: one atomic for the list, and one for each bin that gets some. Returns the
 // end of each bin that got some, counted in this pass, else 0.
 fn append(phase: u32, is_kept: bool, bin: u32, view_instance: u32, address: u32) -> vec4u {
+    subgroupBarrier();
     // One byte counts for each bin: a subgroup has at most 128 lanes.
     let mine = select(0u, 1u << (8u * bin), is_kept);
     let before = unpack4xU8(subgroupExclusiveAdd(mine));

@@ -2,7 +2,7 @@
 // queue until every item that was pushed is finished (Karis et al., "Nanite: A Deep Dive", SIGGRAPH 2021).
 //
 // Eight lanes are a team and take one item, a child each. A team looks at one slot per turn and never waits inside a
-// turn, so a team without work cannot hold up a sibling that has some. Only lanes that run take tickets, hence
+// turn, so a team without work cannot hold up a sibling that has some; a subgroup ends when all of its teams do. Only lanes that run take tickets, hence
 // workgroups that have not started yet own nothing that others wait for. A subgroup takes its tickets, and reports
 // what it finished, with one atomic each. Subgroups have at least eight lanes, a multiple of eight.
 import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, PHASE_MAIN, PHASE_POST};
@@ -34,7 +34,9 @@ fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builti
     var seen = u64(0u);
     clear_tally(workgroup_lane);
     workgroupBarrier();
+    var is_over = false; // of a team; its subgroup goes on together until all of its teams are
     loop {
+        subgroupBarrier();
         let is_wanted = is_leader && ticket == NONE;
         let place = subgroupExclusiveAdd(select(0u, 1u, is_wanted));
         let wanted = subgroupAdd(select(0u, 1u, is_wanted));
@@ -45,8 +47,7 @@ fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builti
         first = subgroupBroadcastFirst(first);
         ticket = select(ticket, first + place, is_wanted);
         var words = vec2u(NONE);
-        var is_over = false;
-        if (is_leader) {
+        if (is_leader && !is_over) {
             is_over = ticket >= node_capacity(); // such a slot is never filled
             if (!is_over) {
                 let word = item_word(phase, ticket);
@@ -68,7 +69,8 @@ fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builti
                 }
             }
         }
-        if (team_votes(lane, is_over) != 0u) {
+        subgroupBarrier();
+        if (subgroupAll(is_over || !is_leader)) {
             break;
         }
         let view_instance = subgroupShuffle(words.x, leader);
@@ -84,6 +86,7 @@ fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builti
         push_group(phase, is_kept && visit.is_group, visit.view_instance, visit.target_item);
         let is_pushed = is_kept && !visit.is_group;
         if (phase == PHASE_MAIN) {
+            subgroupBarrier();
             let hidden = team_votes(lane, visit.outcome == OUTCOME_OCCLUSION);
             let is_left = is_leader && hidden != 0u;
             let slot = reserve_items(PHASE_POST, 0u, 0u, is_left, false);

@@ -55,6 +55,7 @@ fn level_start(phase: u32, level: u32) -> u32 {
 // Reserve slots at `level` for the items of all lanes where `is_pushed`; `start` is level_start(phase, level). Items that
 // lanes have `finished` are reported by the same atomic: one for all active lanes of a subgroup. Returns the lane's slot.
 fn reserve_items(phase: u32, level: u32, start: u32, is_pushed: bool, is_finished: bool) -> u32 {
+    subgroupBarrier();
     let count = select(0u, 1u, is_pushed);
     let before = subgroupExclusiveAdd(count);
     let total = subgroupAdd(count);
@@ -98,6 +99,7 @@ fn reserve_at_level(phase: u32, level: u32, count: u32) -> u32 {
 
 // Append `group` to the candidates where `is_pushed`; one atomic for all active lanes of a subgroup.
 fn push_group(phase: u32, is_pushed: bool, view_instance: u32, group: u32) {
+    subgroupBarrier();
     let count = select(0u, 1u, is_pushed);
     let before = subgroupExclusiveAdd(count);
     let total = subgroupAdd(count);

@@ -10,7 +10,7 @@ from wgpu.backends.wgpu_native import extras
 log = logging.getLogger("engine")
 
 # Without these nothing runs: the visibility buffer is one 64-bit atomicMax per sample.
-REQUIRED_FEATURES = ("shader-int64", "shader-int64-atomic-min-max", "subgroup", "immediates")
+REQUIRED_FEATURES = ("shader-int64", "shader-int64-atomic-min-max", "subgroup", "subgroup-barrier", "immediates")
 # What is gained by each of these.
 OPTIONAL_FEATURES = {
     "shader-int64-atomic-all-ops": "persistent traversal (one 64-bit counter); without it: levels",

@@ -240,7 +240,7 @@ def test_an_aborted_frame_does_not_mislead_the_next(device, sample_asset, monkey
     renderer = Renderer(device)
     with monkeypatch.context() as patch:
         done = "        if (is_ready) {\n            idle_turns = 0u;\n"
-        enough = done + "            atomicStore(&states[phase].aborted, 1u);\n            break;\n"
+        enough = done + "            atomicStore(&states[phase].aborted, 1u);\n            is_over = true;\n"
         change_shader(patch, device, tmp_path, "persistent_cull", done, enough)
         change_shader(patch, device, tmp_path, "persistent_cull", "1u << 21u", "1u << 6u")
         for _ in range(2):
