@@ -53,6 +53,7 @@ fn gather(pixel: vec2u, view_pixel: u32, index: u32, is_inside: bool) {
         image[index] = dispatch.background;
     }
     let mine = select(0u, 1u, is_covered);
+    subgroupBarrier();
     let before = subgroupExclusiveAdd(mine);
     let count = subgroupAdd(mine);
     var first = 0u;
