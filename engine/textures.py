@@ -5,17 +5,16 @@ data. The shader side is shaders/textures.wgsl.
 """
 
 import io
-import logging
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Generator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from engine import layout
 from engine.materials import srgb_to_linear
-
-log = logging.getLogger("engine")
 
 LARGEST_EDGE = 4096  # texels; larger images are made smaller
 COLOR_FIELDS = ("base_color_texture", "emissive_texture")
@@ -51,19 +50,31 @@ def texture_uses(materials: np.ndarray) -> list[TextureUse]:
     return [uses[key] for key in sorted(uses)]
 
 
+def image_size(data: bytes) -> tuple[int, int]:
+    """Return (height, width) of an encoded image from its header; raise ValueError where it is damaged or huge."""
+    with warnings.catch_warnings():  # not in decode_image: it concerns all threads
+        warnings.simplefilter("error")  # pillow's, of more than 89 million pixels
+        with _opened(data) as image:
+            return image.height, image.width
+
+
 def decode_image(data: bytes) -> np.ndarray:
     """Return an encoded image as (height, width, 4) uint8, row 0 on top; raise ValueError where it is damaged."""
+    with _opened(data) as image:
+        if image.mode.startswith("I;16") or image.mode == "I":  # pillow would cut 16 bits off at 255
+            grey = np.clip(np.asarray(image, np.int64) / 257.0 + 0.5, 0, 255).astype(np.uint8)
+            return np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=-1)
+        return np.asarray(image.convert("RGBA"))
+
+
+@contextmanager
+def _opened(data: bytes) -> Generator[Any]:
+    """Open an image with pillow, all of whose complaints become ValueError."""
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                if image.mode.startswith("I;16") or image.mode == "I":  # pillow would cut 16 bits off at 255
-                    grey = np.clip(np.asarray(image, np.int64) / 257.0 + 0.5, 0, 255).astype(np.uint8)
-                    opaque = np.full_like(grey, 255)
-                    return np.stack([grey, grey, grey, opaque], axis=-1)
-                return np.asarray(image.convert("RGBA"))
+        with Image.open(io.BytesIO(data)) as image:
+            yield image
     except Exception as error:  # pillow's decoders raise whatever they like on damaged files
         raise ValueError(str(error) or type(error).__name__) from None
 
@@ -206,39 +217,15 @@ def _parts(array: TextureArray, layers: int) -> int:
     return -(-len(array.members) // layers)
 
 
-def texture_places(count: int, uses: Sequence[TextureUse], arrays: Sequence[TextureArray]) -> np.ndarray:
-    """Return texture_places (2 count,) uint32 of shaders/textures.wgsl; NONE for what is in no array."""
+def texture_places(
+    count: int, uses: Sequence[TextureUse], arrays: Sequence[TextureArray], broken: Set[int] = frozenset()
+) -> np.ndarray:
+    """Return texture_places (2 count,) uint32 of shaders/textures.wgsl; NONE for `broken` and what is in no array."""
     places = np.full(max(2 * count, 1), layout.NONE, np.uint32)
     for number, array in enumerate(arrays):
         for layer, member in enumerate(array.members):
             use = uses[member]
-            word = layer | number << 16 | (array.edge.bit_length() - 1) << 24
-            places[2 * use.texture + use.use] = word
+            if use.texture not in broken:
+                word = layer | number << 16 | (array.edge.bit_length() - 1) << 24
+                places[2 * use.texture + use.use] = word
     return places
-
-
-def decode_uses(
-    uses: Iterable[TextureUse], image_of: Callable[[int], tuple[str, bytes]]
-) -> list[tuple[TextureUse, np.ndarray]]:
-    """Return each use with its image (h, w, 4) uint8; one that cannot be decoded is left out with one warning.
-
-    `image_of(texture)` gives a label for messages and the encoded bytes; it may raise ValueError.
-    """
-    decoded: dict[int, np.ndarray | None] = {}
-    result = []
-    for use in uses:
-        if use.texture not in decoded:
-            decoded[use.texture] = _decoded(use.texture, image_of)
-        if (image := decoded[use.texture]) is not None:
-            result.append((use, image))
-    return result
-
-
-def _decoded(texture: int, image_of: Callable[[int], tuple[str, bytes]]) -> np.ndarray | None:
-    label = f"texture {texture}"
-    try:
-        label, data = image_of(texture)
-        return decode_image(data)
-    except ValueError as error:
-        log.warning("%s cannot be used (%s); materials show their plain factors instead", label, error)
-        return None

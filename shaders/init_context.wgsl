@@ -21,6 +21,8 @@ var<immediate> dispatch: InitContext;
 @group(0) @binding(12) var<storage, read_write> visibility: array<vec2u>;
 @group(0) @binding(13) var<storage, read_write> overdraw: array<u32>;
 
+override clears_pixels: bool = true; // visibility and overdraw; else the host has done it
+
 const ITEMS_PUSHED: u32 = 1u; // word of PassState: the high half of node_progress
 
 // No workgroups yet in x and y, one in z.
@@ -40,11 +42,13 @@ fn empty_bin(bin: u32) -> RasterBin {
 fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
     let lanes = workgroups.x * 256u;
     let i = id.x;
-    for (var k = i; k < arrayLength(&visibility); k += lanes) {
-        visibility[k] = vec2u(0u);
-    }
-    for (var k = i; k < arrayLength(&overdraw); k += lanes) {
-        overdraw[k] = 0u;
+    if (clears_pixels) {
+        for (var k = i; k < arrayLength(&visibility); k += lanes) {
+            visibility[k] = vec2u(0u);
+        }
+        for (var k = i; k < arrayLength(&overdraw); k += lanes) {
+            overdraw[k] = 0u;
+        }
     }
     let view_count = dispatch.view_count;
     if (i < arrayLength(&states)) {

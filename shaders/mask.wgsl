@@ -5,12 +5,17 @@ import package::textures::{TexturePoint, sample_color};
 import package::transform::{is_orthographic};
 import package::decode::{read_uv, read_color, uv_stream, color_stream, has_flag};
 
+override has_masks: bool = true; // some material of the scene is masked
+
 // Width of a pixel in UV units where the mask is looked up; a raster pass sets it once for a triangle. 0: the finest level.
 var<private> mask_footprint: f32 = 0.0;
 
 // Whether a masked material (numbered in the scene) is absent at a place of its surface: the alpha of material,
 // base-colour texture and vertex lies below the cutoff.
 fn is_masked_out(material_index: u32, uv: vec2f, vertex_alpha: f32) -> bool {
+    if (!has_masks) {
+        return false;
+    }
     let material = materials[material_index];
     if ((material.flags & MATERIAL_MASKED) == 0u) {
         return false;

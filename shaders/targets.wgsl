@@ -21,9 +21,11 @@ fn write_nothing(index: u32) {
 }
 
 fn write_targets(view: View, view_index: u32, index: u32, surface: Surface) {
+    let moved = screen_velocity(view, view_index, surface);
+    let shader = materials[surface.material].shader;
     scene_depth[index] = select(surface.depth, 1e-30, surface.depth == 0.0); // orthographic: on the eye's plane
-    velocity[index] = pack2x16float(screen_velocity(view, view_index, surface));
-    material_target[index] = TARGET_COVERED | (materials[surface.material].shader << TARGET_SHADER_SHIFT) | surface.material;
+    velocity[index] = pack2x16float(moved);
+    material_target[index] = TARGET_COVERED | (shader << TARGET_SHADER_SHIFT) | surface.material;
 }
 
 // Pixels from where the surface point was in the last frame to where it is; 0 where it was not to be seen at all.

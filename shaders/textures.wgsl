@@ -12,6 +12,7 @@ import package::shading::{TEXTURE_LAYER_MASK};
 @group(2) @binding(7) var textures_5: texture_2d_array<f32>;
 
 override texture_arrays: u32 = 6u; // how many of them hold anything
+override data_arrays: u32 = 3u; // how many of these, the first, hold data; the others hold colour
 
 const WRAP_REPEAT: u32 = 0u;
 const WRAP_MIRROR: u32 = 2u;
@@ -56,7 +57,7 @@ fn sample_texture(texture: u32, use_as: u32, point: TexturePoint, missing: vec4f
     );
     let texels = edge * exp2(-level);
     uv = select(uv, (floor(uv * texels) + 0.5) / texels, is_nearest);
-    return sample_level((place >> 16u) & 255u, place & TEXTURE_LAYER_MASK, uv, level);
+    return sample_level(use_as, (place >> 16u) & 255u, place & TEXTURE_LAYER_MASK, uv, level);
 }
 
 // A coordinate for the repeating sampler that stands for one of another wrap.
@@ -68,22 +69,29 @@ fn wrap(x: f32, mode: u32, border: f32) -> f32 {
     return clamp(folded, border, 1.0 - border);
 }
 
-// Without derivatives of its own: the level is known.
-fn sample_level(array: u32, layer: u32, uv: vec2f, level: f32) -> vec4f {
-    if (texture_arrays > 1u && array == 1u) {
+// Whether an array holds textures that are used so. Known when the pipeline is made: the rest of the lookups vanishes.
+fn holds(array: u32, use_as: u32) -> bool {
+    return array < texture_arrays && (array < data_arrays) == (use_as == 0u);
+}
+
+fn sample_level(use_as: u32, array: u32, layer: u32, uv: vec2f, level: f32) -> vec4f {
+    if (holds(0u, use_as) && array == 0u) {
+        return textureSampleLevel(textures_0, texture_sampler, uv, layer, level);
+    }
+    if (holds(1u, use_as) && array == 1u) {
         return textureSampleLevel(textures_1, texture_sampler, uv, layer, level);
     }
-    if (texture_arrays > 2u && array == 2u) {
+    if (holds(2u, use_as) && array == 2u) {
         return textureSampleLevel(textures_2, texture_sampler, uv, layer, level);
     }
-    if (texture_arrays > 3u && array == 3u) {
+    if (holds(3u, use_as) && array == 3u) {
         return textureSampleLevel(textures_3, texture_sampler, uv, layer, level);
     }
-    if (texture_arrays > 4u && array == 4u) {
+    if (holds(4u, use_as) && array == 4u) {
         return textureSampleLevel(textures_4, texture_sampler, uv, layer, level);
     }
-    if (texture_arrays > 5u && array == 5u) {
+    if (holds(5u, use_as) && array == 5u) {
         return textureSampleLevel(textures_5, texture_sampler, uv, layer, level);
     }
-    return textureSampleLevel(textures_0, texture_sampler, uv, layer, level);
+    return vec4f(0.0);
 }

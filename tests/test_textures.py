@@ -1,7 +1,7 @@
 """Decoding, resampling, mips and packing of textures, on the CPU."""
 
 import io
-import logging
+import zlib
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ from engine.textures import (
     MIRROR,
     REPEAT,
     decode_image,
-    decode_uses,
     edge_of,
+    image_size,
     mip_chain,
     pack_arrays,
     resample_axis,
@@ -47,14 +47,21 @@ def test_images_of_every_mode_become_four_bytes():
     np.testing.assert_array_equal(deep[..., 0], rgba[..., 0])
 
 
-def test_a_broken_image_is_one_warning_and_left_out(caplog):
-    uses = texture_uses(np.array([material(base_color_texture=0, normal_texture=1, emissive_texture=0)]))
-    assert [(use.texture, use.use) for use in uses] == [(0, COLOR), (1, DATA)]
-    good = encoded(noise(2, 2))
-    with caplog.at_level(logging.WARNING, "engine"):
-        left = decode_uses(uses, lambda texture: (f"texture {texture} of a test", [b"\x89PNG broken", good][texture]))
-    assert [use.texture for use, _ in left] == [1]
-    assert [record.message.startswith("texture 0 of a test cannot be used") for record in caplog.records] == [True]
+def test_damaged_images_are_refused():
+    good = encoded(noise(40, 40))
+    assert image_size(good) == (40, 40)
+    for data in (b"", b"\x89PNG broken", b"GIF89a"):
+        with pytest.raises(ValueError, match=r"\w"):
+            image_size(data)
+        with pytest.raises(ValueError, match=r"\w"):
+            decode_image(data)
+    huge = bytearray(good)
+    huge[16:24] = (20000).to_bytes(4, "big") * 2  # PNG: width and height
+    huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
+    with pytest.raises(ValueError, match="decompression bomb"):
+        image_size(bytes(huge))
+    with pytest.raises(ValueError, match=r"\w"):
+        decode_image(good[: len(good) // 2])
 
 
 def test_one_image_used_as_colour_and_as_data_is_kept_twice():
@@ -145,3 +152,4 @@ def test_places_name_array_layer_and_edge():
     assert numbers == {0: 0, 2: 1}
     assert places[0] == 2 << 24 and places[5] == (1 << 16 | 9 << 24)
     assert (places[[1, 2, 3, 4]] == layout.NONE).all()
+    assert texture_places(3, uses, arrays, {2})[[0, 5]].tolist() == [2 << 24, layout.NONE]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import wgpu
 
+from engine import layout
 from engine.frame.queues import PHASES, Queues, bin_offset
 from engine.frame.scene_buffers import SceneBuffers
 from engine.frame.view import ViewResources
@@ -41,6 +42,12 @@ class Context:
     encoder: wgpu.GPUCommandEncoder | None = None
 
     @property
+    def has_masks(self) -> bool:
+        """Whether a material of the scene is masked."""
+        flags = self.scene_buffers.scene.materials["flags"]
+        return bool((flags & layout.CONSTANTS["MATERIAL_MASKED"]).any())
+
+    @property
     def constants(self) -> dict[str, int | bool]:
         """Pipeline constants of the passes; a kernel takes those that it declares."""
         return {
@@ -49,6 +56,7 @@ class Context:
             "use_occlusion": self.use_occlusion,
             "count_overdraw": self.view.count_overdraw,
             "show": self.show,
+            "has_masks": self.has_masks,
             "slice_tiles": SOFTWARE_SLICE_TILES if self.device.is_software else GPU_SLICE_TILES,
         }
 

@@ -51,7 +51,7 @@ class CullRasterize:
 def rasterizers(context: Context) -> list[BinPass | IndirectPass | RasterizeHardware]:
     """Return the raster passes that the scene and the settings can give work to, in their order."""
     kinds: list[type[BinPass] | type[IndirectPass] | type[RasterizeHardware]] = [RasterizeSoftware, RasterizeSmall]
-    if (context.scene_buffers.scene.materials["flags"] & layout.CONSTANTS["MATERIAL_MASKED"]).any():
+    if context.has_masks:
         kinds.append(RasterizeMasked)
     kinds.append(RasterizeLarge)
     if context.uses_hardware:

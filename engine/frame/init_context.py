@@ -4,19 +4,33 @@ from engine.frame.context import Context, set_immediates
 from engine.gpu.shader import Kernel
 
 NAME = "init_context"
+_LANES = 256
+_PIXEL_BUFFERS = ("visibility", "overdraw")
 
 
 class InitContext:
-    """Pass init_context; one dispatch with a stride, sized for the visibility buffer."""
+    """Pass init_context; one dispatch with a stride, sized for the visibility buffer.
+
+    On an adapter that is a CPU, where each lane costs and a buffer is cleared by one call, the dispatch is as large as
+    the counters ask for.
+    """
 
     def __init__(self, context: Context):
-        self._kernel = Kernel(context.device, NAME, runtime_checks=context.runtime_checks)
+        self._clears_buffers = context.device.is_software
+        constants = {"clears_pixels": not self._clears_buffers}
+        self._kernel = Kernel(context.device, NAME, constants, context.runtime_checks)
         self._group = self._kernel.bind(0, {**context.queues.resources, **context.view.resources})
         width, height = context.view.size
-        self._workgroups = min(-(-width * height // 256), 4096)
+        counters = [context.queues.resources[name] for name in ("states", "raster_arguments", "level_arguments_even")]
+        lanes = max(buffer.size // 4 for buffer in counters) if self._clears_buffers else width * height
+        self._workgroups = min(-(-lanes // _LANES), 4096)
 
     def encode(self, context: Context, view_count: int) -> None:
         """Record the pass."""
+        if self._clears_buffers:
+            assert context.encoder
+            for name in _PIXEL_BUFFERS:
+                context.encoder.clear_buffer(context.view.resources[name])
         with context.compute_pass(NAME) as compute:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, self._group)

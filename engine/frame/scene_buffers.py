@@ -59,7 +59,7 @@ class SceneBuffers:
         return {
             "pool_shift": self._pool_shift,
             "pool_bindings": self._pool_bindings,
-            "texture_arrays": self.textures.count,
+            **self.textures.constants,
         }
 
     @property

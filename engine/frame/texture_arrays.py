@@ -1,5 +1,11 @@
 """The textures of a scene on the GPU: bind group 2 (shaders/textures.wgsl)."""
 
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
 import numpy as np
 import wgpu
 
@@ -10,15 +16,23 @@ from engine.gpu.shader import ShaderKernel
 from engine.scene import Scene
 from engine.textures import (
     COLOR,
+    DATA,
     LARGEST_EDGE,
-    decode_uses,
+    TextureArray,
+    TextureUse,
+    decode_image,
     edge_of,
+    image_size,
     mip_chain,
     pack_arrays,
     texture_places,
     texture_uses,
 )
 
+log = logging.getLogger("engine")
+T = TypeVar("T")
+
+_THREADS = min(4, os.cpu_count() or 1)  # each decodes one image, which takes up to a gigabyte at the largest edge
 TEXTURE_GROUP = 2  # of bindings, as shaders/textures.wgsl has them
 ARRAYS = layout.CONSTANTS["TEXTURE_ARRAYS"]
 
@@ -30,20 +44,27 @@ class TextureArrays:
     """
 
     def __init__(self, device: Device, scene: Scene):
+        self._device, self._scene = device, scene
+        self._broken: set[int] = set()
         limits = device.limits
         largest = min(LARGEST_EDGE, limits["max-texture-dimension-2d"])
-        pairs = decode_uses(texture_uses(scene.materials), scene.texture_image)
-        uses = [use for use, _ in pairs]
-        edges = [edge_of(image.shape[:2], largest) for _, image in pairs]
+        sized = [(use, self._read(use.texture, image_size)) for use in texture_uses(scene.materials)]
+        uses = [use for use, size in sized if size]
+        edges = [edge_of(size, largest) for _, size in sized if size]
         try:
             arrays = pack_arrays(edges, [use.use for use in uses], ARRAYS, limits["max-texture-array-layers"])
         except ValueError as error:
             raise CapacityError(f"the scene's {error}; use fewer or smaller textures") from None
         self.count = len(arrays)
+        self.data_count = sum(array.use == DATA for array in arrays)  # they come first
         self.memory_bytes = sum(array.memory_bytes for array in arrays)
         self._bind_group: wgpu.GPUBindGroup | None = None
+        textures = [self._upload(number, array, uses) for number, array in enumerate(arrays)]
+        textures += [_create(device, self.count, 1, 1, COLOR)] * (ARRAYS - self.count)
+        # Last: an image may turn out to be broken only when it is decoded.
+        places = texture_places(len(scene.textures), uses, arrays, self._broken)
         self._resources: dict[str, object] = {
-            "texture_places": buffer_from(device, "texture places", texture_places(len(scene.textures), uses, arrays)),
+            "texture_places": buffer_from(device, "texture places", places),
             "texture_sampler": device.wgpu_device.create_sampler(
                 label="textures",
                 address_mode_u="repeat",
@@ -53,17 +74,40 @@ class TextureArrays:
                 mipmap_filter="linear",
             ),
         }
-        empty = None
-        for number in range(ARRAYS):
-            if number < self.count:
-                texture = _create(device, number, arrays[number].edge, len(arrays[number].members), arrays[number].use)
-                for layer, member in enumerate(arrays[number].members):
-                    use, image = pairs[member]
-                    chain = mip_chain(image, arrays[number].edge, use.use, use.wraps, use.alpha_cutoff)
-                    _write_layer(device, texture, layer, chain)
-            else:
-                texture = empty = empty or _create(device, number, 1, 1, COLOR)
+        for number, texture in enumerate(textures):
             self._resources[f"textures_{number}"] = texture.create_view(dimension="2d-array")
+
+    def _read(self, texture: int, reader: Callable[[bytes], T]) -> T | None:
+        """Return what `reader` makes of an encoded image; None, and one warning, where it is broken."""
+        label = f"texture {texture}"
+        try:
+            label, data = self._scene.texture_image(texture)
+            return reader(data)
+        except ValueError as error:
+            if texture not in self._broken:
+                log.warning("%s cannot be used (%s); materials show their plain factors instead", label, error)
+            self._broken.add(texture)
+            return None
+
+    def _upload(self, number: int, array: TextureArray, uses: list[TextureUse]) -> wgpu.GPUTexture:
+        """Decode the members of an array, a few at a time, and return the texture that holds them."""
+        texture = _create(self._device, number, array.edge, len(array.members), array.use)
+
+        def levels(member: int) -> list[np.ndarray]:
+            use = uses[member]
+            image = self._read(use.texture, decode_image)
+            return [] if image is None else mip_chain(image, array.edge, use.use, use.wraps, use.alpha_cutoff)
+
+        for first in range(0, len(array.members), _THREADS):
+            with ThreadPoolExecutor(_THREADS) as pool:
+                for layer, chain in enumerate(pool.map(levels, array.members[first : first + _THREADS]), first):
+                    _write_layer(self._device, texture, layer, chain)
+        return texture
+
+    @property
+    def constants(self) -> dict[str, int]:
+        """Pipeline constants of kernels that import textures.wgsl."""
+        return {"texture_arrays": self.count, "data_arrays": self.data_count}
 
     def set_bind_group(
         self, encoder: wgpu.GPUComputePassEncoder | wgpu.GPURenderPassEncoder, kernel: ShaderKernel

@@ -1,5 +1,6 @@
 """Texture lookups on the GPU against numpy: filters, mips, wraps."""
 
+import logging
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,27 +38,32 @@ fn value(i: u32) -> array<f32, 4> {
 """
 POINT = np.dtype([("uv", "f4", 2), ("dx", "f4", 2), ("dy", "f4", 2), ("texture", "u4"), ("bits", "u4")])
 IMAGES = [noise(16, 16), noise(8, 4)[:, ::-1], noise(64, 64)]
+CUT = encoded(noise(16, 16))[:300]  # a good header
 
 
 @pytest.fixture(scope="module")
 def lookup(device, tmp_path_factory):
-    """Return lookup(points) -> (n, 4) float32 over a scene of IMAGES, each as data and as colour; 3 is broken."""
-    fields = [{"base_color_texture": i, "normal_texture": i} for i in range(4)]
-    data = [*map(encoded, IMAGES), b"nothing"]
+    """Return lookup(points) -> (n, 4) float32 of IMAGES, each as data and as colour; 3 and 4 are broken."""
+    fields = [{"base_color_texture": i, "normal_texture": i} for i in range(5)]
+    data = [*map(encoded, IMAGES), b"nothing", CUT]
     scene = SimpleNamespace(
         materials=np.array([material(**values) for values in fields]),
-        textures=np.zeros((4, 2)),
+        textures=np.zeros((5, 2)),
         texture_image=lambda texture: (f"texture {texture}", data[texture]),
     )
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logging.getLogger("engine").addHandler(handler)
     arrays = TextureArrays(device, scene)
+    logging.getLogger("engine").removeHandler(handler)
     folder = tmp_path_factory.mktemp("probe")
 
     def look(points: np.ndarray) -> np.ndarray:
         groups = {0: lambda kernel: kernel.bind(0, {}), 2: arrays.bind_group}
-        constants = {"texture_arrays": arrays.count}
-        return run_probe(device, folder, PROBE, {"points": points}, len(points), 4, groups, constants)
+        return run_probe(device, folder, PROBE, {"points": points}, len(points), 4, groups, arrays.constants)
 
-    look.arrays = arrays
+    look.arrays, look.messages = arrays, messages
     return look
 
 
@@ -140,13 +146,17 @@ def test_mips_of_a_clamped_texture_do_not_bleed_across(lookup):
 
 def test_what_is_missing_or_broken_gives_the_plain_value(lookup):
     uv = np.zeros((1, 2), np.float32)
-    for texture in (3, 99):
+    for texture in (3, 4, 99):
         for use in (DATA, COLOR):
             assert (lookup(points_of(uv, texture, use, 0, 0.1)) == 9.0).all()
+    assert [message.partition(" (")[0] for message in lookup.messages] == [
+        "texture 3 cannot be used",
+        "texture 4 cannot be used",
+    ]
 
 
 def test_memory_is_that_of_the_layers_with_mips(lookup):
     def chain(edge):
         return sum(4 * (edge >> level) ** 2 for level in range(edge.bit_length()))
 
-    assert lookup.arrays.memory_bytes == 2 * (chain(16) + chain(8) + chain(64))
+    assert lookup.arrays.memory_bytes == 2 * (2 * chain(16) + chain(8) + chain(64))
