@@ -20,7 +20,7 @@ log = logging.getLogger("engine")
 
 LARGEST_WORKGROUPS = 65535  # of one dispatch dimension, on every adapter
 SOFTWARE_WORKGROUPS = 8  # a CPU plays the GPU: few, long-lived workgroups suit it
-GPU_WORKGROUPS = 528  # four on each multiprocessor of an NVIDIA H200
+GPU_WORKGROUPS = 1056  # eight on each multiprocessor of an NVIDIA H200
 
 NO_HARDWARE_PIXELS: float = layout.CONSTANTS["NO_HARDWARE_PIXELS"]
 

@@ -41,12 +41,11 @@ fn test_cluster(view_instance: u32, cluster: Cluster) -> u32 {
     if (is_made_too_coarse(view_instance, cluster)) {
         return OUTCOME_DETAIL;
     }
-    let view = views[view_of(view_instance)];
     let instance = instances[instance_of(view_instance)];
     let step = meshes[instance.mesh].step;
     let box_min = vec3f(cluster.origin) * step;
     let box_max = vec3f(cluster.origin + vec3i(cluster.extent)) * step;
-    return test_box(view_instance, instance, eye_to_instance(instance, view), box_min, box_max, dispatch.phase);
+    return test_box(view_instance, instance, box_min, box_max, dispatch.phase);
 }
 
 // Test the cluster of each lane (address NONE: it has none), and append it to the list that it belongs to.

@@ -1,5 +1,5 @@
 // The list of visible clusters and the bins of the rasterisers: how cluster_cull appends to them.
-import package::layout::{VisibleCluster, BIN_COUNT, BIN_SMALL, BIN_HARDWARE, DISPATCH_FOLD, PHASE_MAIN, PHASE_POST};
+import package::layout::{VisibleCluster, BIN_COUNT, BIN_SMALL, SMALL_CLUSTERS, BIN_HARDWARE, DISPATCH_FOLD, PHASE_MAIN, PHASE_POST};
 import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 import package::queue::{states};
 
@@ -9,7 +9,6 @@ import package::queue::{states};
 
 const BIN_WORDS: u32 = 8u; // of RasterBin
 const BIN_COUNT_WORD: u32 = 4u;
-const SMALL_PER_WORKGROUP: u32 = 4u;
 
 fn bin_word(phase: u32, bin: u32) -> u32 {
     return (phase * BIN_COUNT + bin) * BIN_WORDS;
@@ -78,7 +77,7 @@ fn size_raster_passes(phase: u32, ends: vec4u) {
             atomicMax(&raster_arguments[word + 1u], count); // instances
             continue;
         }
-        let per_workgroup = select(1u, SMALL_PER_WORKGROUP, i == BIN_SMALL);
+        let per_workgroup = select(1u, SMALL_CLUSTERS, i == BIN_SMALL);
         let workgroups = (count + per_workgroup - 1u) / per_workgroup;
         atomicMax(&raster_arguments[word], min(workgroups, DISPATCH_FOLD));
         atomicMax(&raster_arguments[word + 1u], (workgroups + DISPATCH_FOLD - 1u) / DISPATCH_FOLD);

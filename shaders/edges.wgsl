@@ -88,9 +88,14 @@ fn make_edges(a: vec3f, b_given: vec3f, c_given: vec3f, area: i32, first: vec2i)
     return edges;
 }
 
+override cut_rows: bool = true; // worth its divisions where lanes are few and wide, as on a CPU
+
 // First and last pixel, from the box's first one, that may lie inside in a row of `last` + 1 pixels which begins with
 // edge values `row`. A hundredth of a pixel makes up for rounding: whoever draws tests each pixel exactly.
 fn row_span(row: vec3i, step_x: vec3i, last: i32) -> vec2i {
+    if (!cut_rows) {
+        return vec2i(0, last);
+    }
     let crossing = -vec3f(row) / vec3f(step_x);
     let first = select(vec3f(0.0), ceil(crossing - 0.01), step_x > vec3i(0));
     let end = select(vec3f(f32(last)), floor(crossing + 0.01), step_x < vec3i(0));

@@ -186,6 +186,7 @@ const BIN_MASKED: u32 = 2u; // software, with an alpha test
 const BIN_HARDWARE: u32 = 3u;
 const BIN_COUNT: u32 = 4u;
 const SMALL_CLUSTER_TRIANGLES: u32 = 32u;
+const SMALL_CLUSTERS: u32 = 4u; // that share a workgroup
 // A cluster that reaches further beyond the image must be clipped, and that is done in software only.
 const HARDWARE_GUARD_PIXELS: f32 = 1000.0;
 const NO_HARDWARE_PIXELS: f32 = 1e6; // View.hardware_pixels of views that only software draws
@@ -194,6 +195,7 @@ const NO_HARDWARE_PIXELS: f32 = 1e6; // View.hardware_pixels of views that only 
 const VIEW_ORTHOGRAPHIC: u32 = 1u;
 const VIEW_HAS_HISTORY: u32 = 2u; // the depth pyramid holds the last frame, seen as previous_views says
 const VIEW_INSTANCES_MOVED: u32 = 4u; // previous_instances differ from instances
+const VIEW_MOVED: u32 = 8u; // previous_views differs from views
 
 // What an image shows (FrameSettings.view).
 const SHOW_SHADED: u32 = 0u;

@@ -16,10 +16,14 @@ fn rasterize_software(
         return; // a folded dispatch may have workgroups too many
     }
     let drawn = open_cluster(place);
+    let has_triangle = lane < triangle_count(drawn.cluster);
+    var indices = vec3u(0u); // read before the barrier: both streams are waited for at once
+    if (has_triangle) {
+        indices = corner_indices(drawn, lane);
+    }
     decode_corners(drawn, 0u, lane, MAX_CLUSTER_TRIANGLES);
     workgroupBarrier();
-    if (lane < triangle_count(drawn.cluster)) {
-        let indices = corner_indices(drawn, lane);
+    if (has_triangle) {
         let setup = set_up(drawn, lane, corners[indices.x], corners[indices.y], corners[indices.z]);
         if (setup.is_drawn) {
             draw_small(drawn.view, setup.box, setup.edges, drawn.low | lane);

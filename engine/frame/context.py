@@ -57,6 +57,7 @@ class Context:
             "count_overdraw": self.view.count_overdraw,
             "show": self.show,
             "has_masks": self.has_masks,
+            "cut_rows": self.device.is_software,
             "slice_tiles": SOFTWARE_SLICE_TILES if self.device.is_software else GPU_SLICE_TILES,
         }
 

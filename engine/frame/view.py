@@ -7,6 +7,7 @@ from engine import layout
 from engine.gpu.buffers import create_buffer, upload
 from engine.gpu.device import Device
 
+_PLACE = ("eye_high", "eye_low", "near", "far", "right", "up", "forward", "scale_x", "scale_y")  # of layout.VIEW
 PYRAMID_SHARED_LEVEL = layout.CONSTANTS["PYRAMID_SHARED_LEVEL"]
 
 
@@ -76,6 +77,8 @@ class ViewResources:
             view["flags"] |= layout.CONSTANTS["VIEW_HAS_HISTORY"]
         if not self._has_previous:
             self.previous_view = view
+        if any((view[name] != self.previous_view[name]).any() for name in _PLACE):
+            view["flags"] |= layout.CONSTANTS["VIEW_MOVED"]
         if instances_moved:
             view["flags"] |= layout.CONSTANTS["VIEW_INSTANCES_MOVED"]
         return view
