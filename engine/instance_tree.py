@@ -46,6 +46,19 @@ def tree_depth(count: int) -> int:
     return depth
 
 
+def first_level(count: int, limit: int) -> tuple[int, int]:
+    """Return first node and number of nodes of the deepest level of at most `limit` nodes over `count` instances.
+
+    A walk may begin there: the levels above would be over before they had given work to a GPU.
+    """
+    sizes = [max(-(-count // WIDTH), 1)]
+    while sizes[-1] > 1:
+        sizes.append(-(-sizes[-1] // WIDTH))
+    sizes.reverse()
+    level = max(i for i, size in enumerate(sizes) if size <= max(limit, 1))
+    return sum(sizes[:level]), sizes[level]
+
+
 def tree_nodes(box_min: np.ndarray, box_max: np.ndarray) -> np.ndarray:
     """Return layout.NODE records, root first, over instances with world boxes (n, 3) float32 in the tree's order.
 

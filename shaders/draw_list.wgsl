@@ -1,11 +1,11 @@
 // The list of visible clusters and the bins of the rasterisers: how cluster_cull appends to them.
-import package::layout::{VisibleCluster, BIN_COUNT, BIN_SMALL, SMALL_CLUSTERS, BIN_HARDWARE, DISPATCH_FOLD, PHASE_MAIN, PHASE_POST};
+import package::layout::{VisibleCluster, BinEntry, BIN_COUNT, BIN_SMALL, SMALL_CLUSTERS, BIN_HARDWARE, DISPATCH_FOLD, PHASE_MAIN, PHASE_POST};
 import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 import package::queue::{states};
 
 @group(1) @binding(8) var<storage, read_write> visible_clusters: array<VisibleCluster>;
 @group(1) @binding(9) var<storage, read_write> raster_arguments: array<atomic<u32>>; // RasterBin of both passes
-@group(1) @binding(10) var<storage, read_write> raster_bins: array<u32>;
+@group(1) @binding(10) var<storage, read_write> raster_bins: array<BinEntry>;
 
 const BIN_WORDS: u32 = 8u; // of RasterBin
 const BIN_COUNT_WORD: u32 = 4u;
@@ -39,12 +39,12 @@ fn append(phase: u32, is_kept: bool, bin: u32, view_instance: u32, address: u32)
     }
     var ends = vec4u(0u);
     for (var i = 0u; i < BIN_COUNT; i++) {
-        ends[i] = append_to_bin(phase, i, is_kept && bin == i, place);
+        ends[i] = append_to_bin(phase, i, is_kept && bin == i, BinEntry(view_instance, address, place));
     }
     return ends;
 }
 
-fn append_to_bin(phase: u32, bin: u32, is_appended: bool, place: u32) -> u32 {
+fn append_to_bin(phase: u32, bin: u32, is_appended: bool, entry: BinEntry) -> u32 {
     let votes = subgroupBallot(is_appended);
     if (all(votes == vec4u(0u))) {
         return 0u;
@@ -58,7 +58,7 @@ fn append_to_bin(phase: u32, bin: u32, is_appended: bool, place: u32) -> u32 {
     let capacity = arrayLength(&visible_clusters);
     let slot = entries_before(phase, bin) + first + votes_before(votes);
     if (is_appended && slot < capacity) {
-        raster_bins[bin * capacity + slot] = place; // beyond the capacity, too: the rasterisers leave such out
+        raster_bins[bin * capacity + slot] = entry; // beyond the capacity, too: the rasterisers leave such out
     }
     return first + count_votes(votes);
 }

@@ -1,9 +1,11 @@
-// Start of a frame: empty counters and indirect arguments, an empty visibility buffer, and one item for each view: the
-// root of the instance tree.
+// Start of a frame: empty counters and indirect arguments, an empty visibility buffer, and the first items of each
+// view: nodes of the instance tree.
 import package::layout::{RasterBin, BIN_HARDWARE, BIN_COUNT, MAX_CLUSTER_TRIANGLES, INSTANCE_BITS, INSTANCE_TREE, NODE_BITS, ALL_CHILDREN};
 
 struct InitContext {
     view_count: u32,
+    first_seed: u32, // node of the instance tree
+    seed_count: u32, // of each view
 }
 var<immediate> dispatch: InitContext;
 
@@ -50,13 +52,13 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
             overdraw[k] = 0u;
         }
     }
-    let view_count = dispatch.view_count;
+    let items = dispatch.view_count * dispatch.seed_count;
     if (i < arrayLength(&states)) {
-        states[i] = select(0u, view_count, i == ITEMS_PUSHED);
+        states[i] = select(0u, items, i == ITEMS_PUSHED);
     }
-    if (i < view_count) {
-        node_queue[2u * i] = (i << INSTANCE_BITS) | INSTANCE_TREE;
-        node_queue[2u * i + 1u] = ALL_CHILDREN << NODE_BITS;
+    if (i < items) {
+        node_queue[2u * i] = ((i / dispatch.seed_count) << INSTANCE_BITS) | INSTANCE_TREE;
+        node_queue[2u * i + 1u] = (ALL_CHILDREN << NODE_BITS) | (dispatch.first_seed + i % dispatch.seed_count);
     }
     if (i < arrayLength(&cluster_arguments_main)) {
         cluster_arguments_main[i] = empty_dispatch_word(i);
@@ -71,11 +73,10 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
         post_arguments[i] = empty_dispatch_word(i);
     }
     if (i < arrayLength(&level_counts)) {
-        level_counts[i] = select(0u, view_count, i == 0u);
+        level_counts[i] = select(0u, items, i == 0u);
     }
     if (i < arrayLength(&level_arguments_even)) {
-        // Eight items a workgroup: the views fill one or two.
-        let seed = select(1u, (view_count + 7u) / 8u, i == 0u);
+        let seed = select(1u, (items + 7u) / 8u, i == 0u); // eight items a workgroup
         level_arguments_even[i] = select(empty_dispatch_word(i), seed, i < 2u);
         level_arguments_odd[i] = empty_dispatch_word(i);
     }

@@ -179,7 +179,7 @@ const DISPATCH_FOLD: u32 = 32768u;
 // A visibility sample names a place in the list of visible clusters with this many bits.
 const PLACE_BITS: u32 = 21u;
 
-// Raster classes of visible clusters. Each has a bin: a region of raster_bins that lists places of visible_clusters.
+// Raster classes of visible clusters. Each has a bin: a region of raster_bins that lists them.
 const BIN_SOFTWARE: u32 = 0u;
 const BIN_SMALL: u32 = 1u; // software, of at most SMALL_CLUSTER_TRIANGLES: several share a workgroup
 const BIN_MASKED: u32 = 2u; // software, with an alpha test
@@ -289,6 +289,13 @@ struct RasterBin {
     unused_0: u32,
     unused_1: u32,
     unused_2: u32,
+}
+
+// An entry of a bin: a visible cluster and its place in the list, so that a rasteriser finds both with one load.
+struct BinEntry {
+    view_instance: u32,
+    address: u32,
+    place: u32, // of visible_clusters; NONE: there is no such entry
 }
 
 // A piece of a triangle that is large, or must be clipped, for one workgroup of rasterize_large.

@@ -4,6 +4,7 @@
 // Everything errs to one side: the rectangle is a little too large and its depth a little too near, so what is called
 // hidden, or too small, covers no sample. PIXEL_MARGIN holds what corners move when they are snapped to 1/256 pixel.
 import package::layout::{Instance, View, PHASE_MAIN, PYRAMID_SHARED_LEVEL};
+import package::scene::{views};
 import package::transform::{to_eye, to_view, is_orthographic};
 
 @group(1) @binding(6) var<storage, read> pyramid: array<u32>; // depth bits; they order as the depths do
@@ -58,8 +59,8 @@ fn project_box(instance: Instance, offset: vec3f, view: View, box_min: vec3f, bo
     return box;
 }
 
-// Whether all of the box lies behind what the pyramid of `view` holds. The box must meet a pixel of the image.
-fn is_hidden(box: ScreenBox, view: View, phase: u32) -> bool {
+// Whether all of the box lies behind what the pyramid of a view holds. The box must meet a pixel of the image.
+fn is_hidden(box: ScreenBox, view_index: u32, phase: u32) -> bool {
     let span = vec2u(box.last - box.first);
     let largest = max(max(span.x, span.y), 1u);
     var level = max(i32(firstLeadingBit(largest)) - 1, 1);
@@ -67,10 +68,11 @@ fn is_hidden(box: ScreenBox, view: View, phase: u32) -> bool {
             (u32(box.last.y) >> u32(level)) - (u32(box.first.y) >> u32(level))) > PROBE_SPAN) {
         level += 1;
     }
-    level = min(level, i32(view.pyramid_levels) - 1);
+    level = min(level, i32(views[view_index].pyramid_levels) - 1);
     let k = u32(level);
-    let cells = (view.size + (1u << k) - 1u) >> vec2u(k);
-    var start = view.pyramid_offsets[k >> 2u][k & 3u];
+    let cells = (views[view_index].size + (1u << k) - 1u) >> vec2u(k);
+    // From the uniform itself: a copy that is indexed by a variable would lie in memory.
+    var start = views[view_index].pyramid_offsets[k >> 2u][k & 3u];
     if (k >= PYRAMID_SHARED_LEVEL && phase == PHASE_MAIN) {
         start += cells.x * cells.y; // what the last frame's post pass left
     }

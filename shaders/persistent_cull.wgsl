@@ -21,7 +21,9 @@ override persistent_turns: u32 = 1u << 21u; // turns without progress before a t
 // Which lanes of this lane's team say yes: eight bits.
 fn team_votes(is_yes: bool) -> u32 {
     let votes = subgroupBallot(is_yes);
-    return (votes[subgroup_lane >> 5u] >> (subgroup_lane & 24u)) & 0xffu;
+    let word = subgroup_lane >> 5u;
+    let own = select(select(votes.z, votes.w, word == 3u), select(votes.x, votes.y, word == 1u), word < 2u);
+    return (own >> (subgroup_lane & 24u)) & 0xffu;
 }
 
 @compute @workgroup_size(64)

@@ -24,7 +24,7 @@ override use_persistent: bool = true;
 
 const ITEMS_PER_WORKGROUP: u32 = 8u; // of a traversal: eight lanes an item, one a child
 const GROUPS_PER_WORKGROUP: u32 = 2u; // of cluster_cull, while there are few: the members of a group fill a subgroup
-const CLUSTER_CULL_WORKGROUPS: u32 = 2048u; // at most; then each takes more groups
+const CLUSTER_CULL_WORKGROUPS: u32 = 4096u; // at most; then each takes more groups
 
 // Items that one half of the queue holds.
 fn node_capacity() -> u32 {

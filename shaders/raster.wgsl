@@ -1,5 +1,5 @@
 // What all rasterisers share: their bindings, the corners of a triangle on the screen, and the sample.
-import package::layout::{View, VisibleCluster, PassState, RasterBin, LargeTriangle, NONE, BIN_COUNT, PHASE_POST};
+import package::layout::{View, VisibleCluster, PassState, RasterBin, BinEntry, LargeTriangle, NONE, BIN_COUNT, PHASE_POST};
 import package::transform::{to_screen};
 import package::edges::{snap, GUARD_PIXELS};
 
@@ -9,7 +9,7 @@ import package::edges::{snap, GUARD_PIXELS};
 @group(1) @binding(3) var<storage, read_write> states: array<PassState, 2>;
 @group(1) @binding(4) var<storage, read_write> large_triangles: array<LargeTriangle>;
 @group(1) @binding(5) var<storage, read> raster_arguments: array<RasterBin>; // of both passes
-@group(1) @binding(6) var<storage, read> raster_bins: array<u32>;
+@group(1) @binding(6) var<storage, read> raster_bins: array<BinEntry>;
 
 struct Raster {
     phase: u32,
@@ -22,15 +22,18 @@ override count_overdraw: bool = false;
 const BEFORE_NEAR: f32 = -2.0;
 const OUTSIDE_GUARD: f32 = -1.0;
 
-// Place in visible_clusters of entry `index` of this pass in a bin; NONE behind the last one.
-fn bin_place(bin: u32, index: u32) -> u32 {
+// Entry `index` of this pass in a bin. The counts are not waited for before the entry is read.
+fn bin_entry(bin: u32, index: u32) -> BinEntry {
     let capacity = arrayLength(&visible_clusters);
-    let slot = select(0u, raster_arguments[bin].count, dispatch.phase == PHASE_POST) + index;
-    if (index >= raster_arguments[dispatch.phase * BIN_COUNT + bin].count || slot >= capacity) {
-        return NONE;
+    var slot = index;
+    if (dispatch.phase == PHASE_POST) {
+        slot += raster_arguments[bin].count;
     }
-    let place = raster_bins[bin * capacity + slot];
-    return select(NONE, place, place < capacity);
+    var entry = raster_bins[bin * capacity + min(slot, capacity - 1u)];
+    if (index >= raster_arguments[dispatch.phase * BIN_COUNT + bin].count || slot >= capacity || entry.place >= capacity) {
+        entry.place = NONE;
+    }
+    return entry;
 }
 
 fn write_sample(view: View, pixel: vec2i, depth: f32, low: u32) {

@@ -1,13 +1,13 @@
 // What the software rasterisers that take whole clusters share. Vertices are decoded once into workgroup memory, then
 // one lane takes one triangle in 1/256-pixel fixed point with the top-left rule. Triangles of more than SMALL_PIXELS, and
 // those that must be clipped, are left to rasterize_large.
-import package::layout::{View, Instance, Cluster, LargeTriangle, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED, DISPATCH_FOLD};
+import package::layout::{View, Instance, Cluster, BinEntry, LargeTriangle, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED, DISPATCH_FOLD};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view};
 import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, vertex_count, has_flag};
 import package::visible::{tie_hash, sample_low_word, TRIANGLE_BITS};
 import package::edges::{PixelBox, Edges, pixel_box, is_small_span, doubled_area, make_edges};
-import package::raster::{visible_clusters, states, dispatch, large_triangles, project, needs_clipping, oriented};
+import package::raster::{states, dispatch, large_triangles, project, needs_clipping, oriented};
 import package::slices::{slice_count};
 
 @group(1) @binding(7) var<storage, read_write> large_arguments: array<atomic<u32>>; // dispatch of rasterize_large
@@ -27,15 +27,14 @@ struct Drawn {
     low: u32, // of its samples, without the triangle
 }
 
-fn open_cluster(place: u32) -> Drawn {
+fn open_cluster(entry: BinEntry) -> Drawn {
     var drawn: Drawn;
-    let entry = visible_clusters[place];
-    drawn.place = place;
+    drawn.place = entry.place;
     drawn.address = entry.address;
     drawn.view = views[view_of(entry.view_instance)];
     drawn.instance = instances[instance_of(entry.view_instance)];
     drawn.cluster = read_cluster(entry.address);
-    drawn.low = sample_low_word(tie_hash(instance_of(entry.view_instance), drawn.cluster.index), place);
+    drawn.low = sample_low_word(tie_hash(instance_of(entry.view_instance), drawn.cluster.index), entry.place);
     return drawn;
 }
 

@@ -8,7 +8,7 @@ import package::transform::{eye_to_instance, to_eye, to_view};
 import package::decode::{read_cluster, read_triangle, read_position, read_material, triangle_stream, position_stream, triangle_count, has_flag};
 import package::visible::{tie_hash, sample_low_word, sample_place, sample_triangle};
 import package::edges::{wide_edge, depth_plane, depth_at};
-import package::raster::{visible_clusters, bin_place, project, oriented, write_sample};
+import package::raster::{visible_clusters, bin_entry, project, oriented, write_sample};
 import package::mask::{Mask, read_mask_vertex, corner_weights, is_sample_masked_out};
 
 // A quarter of 1/256 pixel: adapters that cut coordinates off instead of rounding them find the same ones.
@@ -31,11 +31,10 @@ fn rasterize_hardware_vertex(@builtin(vertex_index) vertex: u32, @builtin(instan
     var corner: Corner;
     corner.position = vec4f(0.0, 0.0, 0.0, 1.0);
     let triangle = vertex / 3u;
-    let place = bin_place(BIN_HARDWARE, index);
-    if (place == NONE) {
+    let entry = bin_entry(BIN_HARDWARE, index);
+    if (entry.place == NONE) {
         return corner;
     }
-    let entry = visible_clusters[place];
     let cluster = read_cluster(entry.address);
     if (triangle >= triangle_count(cluster)) {
         return corner;
@@ -59,7 +58,7 @@ fn rasterize_hardware_vertex(@builtin(vertex_index) vertex: u32, @builtin(instan
     corner.b = select(b, c, area < i64(0));
     corner.c = select(c, b, area < i64(0));
     let tie = tie_hash(instance_of(entry.view_instance), cluster.index);
-    corner.low = sample_low_word(tie, place) | triangle;
+    corner.low = sample_low_word(tie, entry.place) | triangle;
     corner.view = view_of(entry.view_instance);
     corner.is_masked = select(0u, 1u, has_flag(cluster, CLUSTER_MASKED));
     corner.is_turned = select(0u, 1u, is_mirrored != (area < i64(0)));

@@ -3,7 +3,7 @@ import package::layout::{View, BIN_MASKED, NONE, MAX_CLUSTER_TRIANGLES, MAX_CLUS
 import package::scene::{meshes};
 import package::decode::{triangle_count, vertex_count, read_material};
 import package::edges::{PixelBox, Edges, row_span, depth_at};
-import package::raster::{bin_place, write_sample};
+import package::raster::{bin_entry, write_sample};
 import package::raster_cluster::{Drawn, corners, open_cluster, decode_corners, corner_indices, set_up};
 import package::mask::{Mask, read_mask_vertex, corner_weights, is_sample_masked_out};
 
@@ -44,11 +44,11 @@ fn rasterize_masked(
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) workgroups: vec3u,
 ) {
-    let place = bin_place(BIN_MASKED, workgroup.y * workgroups.x + workgroup.x);
-    if (place == NONE) {
+    let entry = bin_entry(BIN_MASKED, workgroup.y * workgroups.x + workgroup.x);
+    if (entry.place == NONE) {
         return; // a folded dispatch may have workgroups too many
     }
-    let drawn = open_cluster(place);
+    let drawn = open_cluster(entry);
     decode_corners(drawn, 0u, lane, MAX_CLUSTER_TRIANGLES);
     let uv_step = meshes[drawn.instance.mesh].uv_step;
     for (var i = lane; i < vertex_count(drawn.cluster); i += MAX_CLUSTER_TRIANGLES) {

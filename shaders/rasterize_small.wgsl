@@ -2,7 +2,7 @@
 // have about as many triangles as LANES; those with more take a second turn.
 import package::layout::{BIN_SMALL, NONE, SMALL_CLUSTER_TRIANGLES, SMALL_CLUSTERS};
 import package::decode::{triangle_count};
-import package::raster::{bin_place};
+import package::raster::{bin_entry};
 import package::raster_cluster::{Drawn, corners, open_cluster, decode_corners, corner_indices, set_up};
 import package::raster_triangle::{draw_small};
 
@@ -16,14 +16,14 @@ fn rasterize_small(
 ) {
     let part = lane / LANES;
     let base = part * 3u * SMALL_CLUSTER_TRIANGLES; // a triangle has three vertices at most for itself
-    let place = bin_place(BIN_SMALL, (workgroup.y * workgroups.x + workgroup.x) * SMALL_CLUSTERS + part);
+    let entry = bin_entry(BIN_SMALL, (workgroup.y * workgroups.x + workgroup.x) * SMALL_CLUSTERS + part);
     var drawn: Drawn;
-    if (place != NONE) {
-        drawn = open_cluster(place);
+    if (entry.place != NONE) {
+        drawn = open_cluster(entry);
         decode_corners(drawn, base, lane % LANES, LANES);
     }
     workgroupBarrier();
-    if (place == NONE) {
+    if (entry.place == NONE) {
         return;
     }
     for (var triangle = lane % LANES; triangle < triangle_count(drawn.cluster); triangle += LANES) {

@@ -1,7 +1,7 @@
 // Software rasteriser: one workgroup a cluster, one lane a triangle.
 import package::layout::{BIN_SOFTWARE, NONE, MAX_CLUSTER_TRIANGLES};
 import package::decode::{triangle_count};
-import package::raster::{bin_place};
+import package::raster::{bin_entry};
 import package::raster_cluster::{corners, open_cluster, decode_corners, corner_indices, set_up};
 import package::raster_triangle::{draw_small};
 
@@ -11,11 +11,11 @@ fn rasterize_software(
     @builtin(workgroup_id) workgroup: vec3u,
     @builtin(num_workgroups) workgroups: vec3u,
 ) {
-    let place = bin_place(BIN_SOFTWARE, workgroup.y * workgroups.x + workgroup.x);
-    if (place == NONE) {
+    let entry = bin_entry(BIN_SOFTWARE, workgroup.y * workgroups.x + workgroup.x);
+    if (entry.place == NONE) {
         return; // a folded dispatch may have workgroups too many
     }
-    let drawn = open_cluster(place);
+    let drawn = open_cluster(entry);
     let has_triangle = lane < triangle_count(drawn.cluster);
     var indices = vec3u(0u); // read before the barrier: both streams are waited for at once
     if (has_triangle) {

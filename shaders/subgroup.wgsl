@@ -13,12 +13,9 @@ fn count_votes(votes: vec4u) -> u32 {
 
 // Yes votes of the lanes before this one.
 fn votes_before(votes: vec4u) -> u32 {
-    var count = 0u;
-    for (var word = 0u; word < 4u; word++) {
-        let bits = clamp(i32(subgroup_lane) - i32(32u * word), 0, 32);
-        count += countOneBits(extractBits(votes[word], 0u, u32(bits)));
-    }
-    return count;
+    let bits = vec4u(clamp(vec4i(i32(subgroup_lane)) - vec4i(0, 32, 64, 96), vec4i(0), vec4i(32)));
+    return countOneBits(extractBits(votes.x, 0u, bits.x)) + countOneBits(extractBits(votes.y, 0u, bits.y))
+        + countOneBits(extractBits(votes.z, 0u, bits.z)) + countOneBits(extractBits(votes.w, 0u, bits.w));
 }
 
 // First lane that votes yes; there must be one.

@@ -140,5 +140,5 @@ fn test_box(view_instance: u32, instance: Instance, box_min: vec3f, box_max: vec
             return OUTCOME_KEPT; // was not there, or not to be seen
         }
     }
-    return select(OUTCOME_KEPT, OUTCOME_OCCLUSION, !box.is_crossing && is_hidden(box, view, phase));
+    return select(OUTCOME_KEPT, OUTCOME_OCCLUSION, !box.is_crossing && is_hidden(box, view_index, phase));
 }

@@ -21,6 +21,7 @@ SIZES = {
     "VisibleCluster": 8,
     "PassState": 144,
     "RasterBin": 32,
+    "BinEntry": 12,
     "LargeTriangle": 8,
     "MeshRoot": 32,
     "Material": 80,

@@ -7,6 +7,8 @@ NAME = "init_context"
 _LANES = 256
 _PIXEL_BUFFERS = ("visibility", "overdraw")
 
+_SEEDS = 512  # items that the walk begins with, at most
+
 
 class InitContext:
     """Pass init_context; one dispatch with a stride, sized for the visibility buffer.
@@ -23,10 +25,11 @@ class InitContext:
         width, height = context.view.size
         counters = [context.queues.resources[name] for name in ("states", "raster_arguments", "level_arguments_even")]
         lanes = max(buffer.size // 4 for buffer in counters) if self._clears_buffers else width * height
-        self._workgroups = min(-(-lanes // _LANES), 4096)
+        self._workgroups = min(-(-max(lanes, _SEEDS) // _LANES), 4096)
 
     def encode(self, context: Context, view_count: int) -> None:
-        """Record the pass."""
+        """Record the pass; culling begins with as many nodes of the instance tree as fill a GPU."""
+        limit = min(_SEEDS, context.queues.capacities.nodes) // view_count
         if self._clears_buffers:
             assert context.encoder
             for name in _PIXEL_BUFFERS:
@@ -34,5 +37,5 @@ class InitContext:
         with context.compute_pass(NAME) as compute:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, self._group)
-            set_immediates(compute, view_count)
+            set_immediates(compute, view_count, *context.scene_buffers.seeds(limit))
             compute.dispatch_workgroups(self._workgroups)

@@ -12,8 +12,8 @@ from engine.scene import Scene
 class InstanceBuffers:
     """Follows the changes of a Scene; `tables` are found by shader variable name.
 
-    Attributes: depth, levels of the tree; moved, whether the last `update` found instances changed, so that
-    previous_instances differ from instances.
+    Attributes: count, instances in the tree; depth, its levels; moved, whether the last `update` found instances
+    changed, so that previous_instances differ from instances.
     """
 
     def __init__(self, device: Device, scene: Scene):
@@ -70,6 +70,7 @@ class InstanceBuffers:
         self._low, self._high = (values[order] for values in outward_boxes(low, high))
         self._sorted_slots, self._place = slots, np.argsort(order)
         self.depth = tree_depth(len(slots))
+        self.count = len(slots)
         for name, data in (
             ("instance_nodes", tree_nodes(self._low, self._high)),
             ("instance_order", slots[order].astype(np.uint32)),

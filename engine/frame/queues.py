@@ -84,7 +84,7 @@ class Queues:
             "visible_clusters": create_buffer(device, "visible clusters", item * capacities.clusters),
             "hidden_clusters": create_buffer(device, "hidden clusters", item * capacities.hidden_clusters),
             "large_triangles": create_buffer(device, "large triangles", large * capacities.large_triangles),
-            "raster_bins": create_buffer(device, "raster bins", 4 * BINS * capacities.clusters),
+            "raster_bins": create_buffer(device, "raster bins", layout.BIN_ENTRY.itemsize * BINS * capacities.clusters),
             "raster_arguments": create_buffer(device, "raster arguments", arguments, INDIRECT),
             "level_counts": create_buffer(device, "level counts", len(PHASES) * 4 * MAX_LEVELS),
             "unused": create_buffer(device, "unused", 16),

@@ -12,6 +12,7 @@ from engine.frame.texture_arrays import TextureArrays
 from engine.gpu.buffers import UNIFORM, CapacityError, buffer_from, create_buffer, upload
 from engine.gpu.device import Device
 from engine.gpu.shader import ShaderKernel
+from engine.instance_tree import first_level
 from engine.scene import Scene
 
 POOL_BINDINGS = 4
@@ -71,6 +72,10 @@ class SceneBuffers:
     def depth(self) -> int:
         """Levels of nodes below one another: of the instance tree and the deepest hierarchy."""
         return self._instances.depth + self._mesh_depth
+
+    def seeds(self, limit: int) -> tuple[int, int]:
+        """Return first and number of the instance tree's nodes that culling begins with, `limit` at most."""
+        return first_level(self._instances.count, limit)
 
     def update_instances(self) -> bool:
         """Upload what changed of the instances; return whether anything did since the last call."""

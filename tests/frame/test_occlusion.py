@@ -5,7 +5,7 @@ import pytest
 
 from engine import layout, reference
 from engine.camera import Camera, view_record
-from engine.instance_tree import morton_order, outward_boxes, tree_nodes
+from engine.instance_tree import first_level, morton_order, outward_boxes, tree_nodes
 from engine.renderer import Renderer
 from engine.scene import Scene, load_scene
 from engine.screen_boxes import pyramid_of
@@ -217,6 +217,22 @@ def test_the_law_can_fail(device, sample_asset, monkeypatch, tmp_path, mutation)
     assert all(np.array_equal(*pair) for pair in zip(depths(occlusion=True), expected, strict=True))
     change_shader(monkeypatch, device, tmp_path, *MUTATIONS[mutation])
     assert not all(np.array_equal(*pair) for pair in zip(depths(occlusion=True), expected, strict=True))
+
+
+def test_a_walk_begins_at_a_level_that_holds_everything():
+    for count in (0, 1, 8, 9, 100, 4096, 5000, 130_000):
+        low = np.zeros((count, 3), np.float32)
+        nodes = tree_nodes(low, low + 1.0)
+        for limit in (0, 1, 9, 512):
+            first, number = first_level(count, limit)
+            assert 1 <= number <= max(limit, 1)
+            level = np.arange(first, first + number)
+            while nodes["child_count"][level[0]] & layout.CONSTANTS["INSTANCE_CHILDREN"] == 0:
+                level = np.concatenate([n["child"] + np.arange(n["child_count"]) for n in nodes[level]])
+            assert (nodes["child_count"][level] & 15).sum() == count
+            assert (
+                limit < 1 or first + number == len(nodes) or nodes["child_count"][first : first + number].sum() > limit
+            )
 
 
 def test_the_tree_holds_every_instance_once():
