@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,11 @@ SOFTWARE_IMAGE, GPU_IMAGE = 256, 2048  # pixels: width and height
 LAYERS = 4
 FRAMES = 5  # measured of each raster and size, in turns
 _MARGIN = 1.1  # the hardware raster must be faster by more than chance
-# Nothing here depends on what an earlier calibration found.
-_SETTINGS = {
-    "software": FrameSettings(raster="software", traversal="levels", persistent_workgroups=1),
-    "hardware": FrameSettings(raster="hardware", traversal="levels", persistent_workgroups=1),
+# Nothing here depends on what an earlier calibration found, and the layers behind are drawn in every frame.
+_COMMON: dict[str, Any] = {"traversal": "levels", "persistent_workgroups": 1, "occlusion": False}
+SETTINGS = {
+    "software": FrameSettings(raster="software", **_COMMON),
+    "hardware": FrameSettings(raster="hardware", **_COMMON),
 }
 
 
@@ -30,7 +32,7 @@ class RasterCandidate:
     """Clusters of one size and the milliseconds of each frame by raster; `failure` says why it may not be hardware."""
 
     cluster_pixels: int
-    frames_ms: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _SETTINGS})
+    frames_ms: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in SETTINGS})
     failure: str = ""
 
     def milliseconds(self, raster: str) -> float:
@@ -65,12 +67,12 @@ def choose_hardware_pixels(candidates: Sequence[RasterCandidate]) -> float:
 
 def _measure(device: Device, cluster_pixels: int, image_pixels: int, frames: int) -> RasterCandidate:
     scene, camera = grid_scene(cluster_pixels, image_pixels, LAYERS)
-    renderers = {raster: Renderer(device) for raster in _SETTINGS}
+    renderers = {raster: Renderer(device) for raster in SETTINGS}
     candidate, drawn = RasterCandidate(cluster_pixels), {}
     for turn in range(frames + 1):  # the first one compiles and compares
         for raster, renderer in renderers.items():
             begin = time.perf_counter()
-            renderer.submit(scene, camera, _SETTINGS[raster], (image_pixels, image_pixels))
+            renderer.submit(scene, camera, SETTINGS[raster], (image_pixels, image_pixels))
             [(_, seen)] = renderer.collect(wait=True)
             wall_ms = (time.perf_counter() - begin) * 1e3
             if turn == 0:

@@ -304,6 +304,7 @@ class Renderer:
         complete = is_sound and all(queue.requested == queue.stored for queue in queues.values())
         return FrameStatistics(
             size=pending.size,
+            adapter=self.device.adapter_name,
             traversal=pending.traversal,
             error_pixels=pending.settings.error_pixels,
             passes={name: funnels(state) for name, state in zip(PHASES, states, strict=True)},

@@ -27,6 +27,8 @@ ViewMode = Literal[
     "overdraw",
     "raster",
     "material_bins",
+    "occlusion",
+    "pyramid",
 ]
 Tonemap = Literal["neutral", "aces", "none"]
 
@@ -119,6 +121,8 @@ class FrameSettings:
 
     def __post_init__(self) -> None:
         _check_ranges(self)
+        if self.view == "pyramid" and not self.occlusion:
+            raise ValueError("the view 'pyramid' shows what occlusion culling uses; set occlusion")
         if math.hypot(*self.light_direction) < 1e-9:
             raise ValueError(f"setting light_direction is {self.light_direction}; use a vector that is not zero")
 

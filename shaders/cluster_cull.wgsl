@@ -11,7 +11,7 @@ import package::traversal::{test_box};
 import package::decode::{read_cluster, triangle_count};
 import package::raster_bin::{raster_bin};
 import package::draw_list::{append, size_raster_passes};
-import package::tally::{clear_tally, count_outcome, count_drawn, flush_tally};
+import package::tally::{clear_tally, count_outcome, count_culled_triangles, count_drawn, flush_tally};
 
 struct ClusterCull {
     phase: u32,
@@ -63,6 +63,8 @@ fn judge(view_instance: u32, address: u32) {
         let instance = instances[instance_of(view_instance)];
         bin = raster_bin(views[view_of(view_instance)], instance, meshes[instance.mesh].step, cluster);
         count_drawn(bin, triangle_count(cluster));
+    } else if (address != NONE) {
+        count_culled_triangles(outcome, triangle_count(cluster));
     }
     bin_ends = max(bin_ends, append(dispatch.phase, is_kept, bin, view_instance, address));
     if (dispatch.phase == PHASE_MAIN) {

@@ -1,15 +1,16 @@
 // The image of a debug view, in place of base_pass and lighting. 8-bit sRGB, one word a pixel.
-import package::layout::{MAX_CLUSTER_TRIANGLES, VisibleCluster, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_MATERIAL_BINS, BIN_SMALL, BIN_MASKED, BIN_HARDWARE};
+import package::layout::{View, PassState, MAX_CLUSTER_TRIANGLES, VisibleCluster, PHASE_MAIN, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_MATERIAL_BINS, SHOW_OCCLUSION, SHOW_PYRAMID, BIN_SMALL, BIN_MASKED, BIN_HARDWARE};
 import package::scene::{views, meshes, materials, instances};
 import package::visible::{sample_place, sample_triangle, tie_hash};
 import package::decode::{cluster_level};
 import package::surface::{Surface, reconstruct};
 import package::raster_bin::{raster_bin};
+import package::pyramid_view::{NO_LEVEL, pyramid_pixel, pyramid_cell, depth_distance};
 import package::color::{hash_color, ramp_color, srgb_encode};
 
 struct DebugView {
     light_direction: vec3f, // unit, towards the light
-    depth_scale: f32, // for the depth view: the distance that is shown half bright
+    depth_scale: f32, // for the views of depth: the distance that is shown half bright
     view: u32,
     background: u32, // image word of a pixel that shows nothing
 }
@@ -18,10 +19,11 @@ struct DebugView {
 @group(1) @binding(2) var<storage, read> visibility: array<vec2u>; // low word, depth bits
 @group(1) @binding(3) var<storage, read> overdraw: array<u32>;
 @group(1) @binding(4) var<storage, read_write> image: array<u32>;
+@group(1) @binding(5) var<storage, read_write> states: array<PassState, 2>;
 
 override show: u32 = SHOW_NORMALS;
 
-fn shown(surface: Surface, pixel_index: u32) -> vec3f {
+fn shown(surface: Surface, place: u32, pixel_index: u32) -> vec3f {
     let cluster = surface.cluster;
     let instance = surface.instance_index;
     let group_base = meshes[instances[instance].mesh].group_base;
@@ -36,10 +38,21 @@ fn shown(surface: Surface, pixel_index: u32) -> vec3f {
         case SHOW_INSTANCES: { return shape * hash_color(tie_hash(instance, 7u)); }
         case SHOW_MATERIALS: { return shape * hash_color(tie_hash(surface.material, 11u)); }
         case SHOW_MATERIAL_BINS: { return shape * hash_color(tie_hash(materials[surface.material].shader, 13u)); }
-        case SHOW_DEPTH: { return vec3f(1.0 / (1.0 + pow(surface.depth / debug_parameters[0].depth_scale, 5.0))); }
+        case SHOW_DEPTH: { return depth_grey(surface.depth); }
+        case SHOW_OCCLUSION: { return shape * pass_color(place); }
         case SHOW_OVERDRAW: { return ramp_color(log2(f32(max(overdraw[pixel_index], 1u))) / 6.0); }
         default: { return shape * bin_color(surface); } // SHOW_RASTER
     }
+}
+
+fn depth_grey(distance: f32) -> vec3f {
+    return vec3f(1.0 / (1.0 + pow(distance / debug_parameters[0].depth_scale, 5.0)));
+}
+
+// Main pass blue, post pass orange: its clusters lie behind those of the main pass in the list.
+fn pass_color(place: u32) -> vec3f {
+    let is_main = place < atomicLoad(&states[PHASE_MAIN].visible_clusters);
+    return select(vec3f(0.95, 0.45, 0.1), vec3f(0.2, 0.4, 0.9), is_main);
 }
 
 // Software blue, small clusters cyan, masked green, hardware orange.
@@ -54,6 +67,25 @@ fn bin_color(surface: Surface) -> vec3f {
     }
 }
 
+fn image_word(color: vec3f) -> u32 {
+    return pack4x8unorm(vec4f(srgb_encode(color), 1.0));
+}
+
+fn pyramid_word(view: View, pixel: vec2u) -> u32 {
+    let shown_pixel = pyramid_pixel(view, pixel);
+    if (shown_pixel.level == NO_LEVEL) {
+        return image_word(vec3f(0.0));
+    }
+    var bits = visibility[view.first_pixel + shown_pixel.source.y * view.size.x + shown_pixel.source.x].y;
+    if (shown_pixel.level > 0u) {
+        bits = pyramid_cell(view, shown_pixel.level, shown_pixel.source);
+    }
+    if (bits == 0u) {
+        return debug_parameters[0].background;
+    }
+    return image_word(depth_grey(depth_distance(view, bits)));
+}
+
 @compute @workgroup_size(8, 8)
 fn debug_view(@builtin(global_invocation_id) id: vec3u) {
     let view = views[debug_parameters[0].view];
@@ -61,11 +93,16 @@ fn debug_view(@builtin(global_invocation_id) id: vec3u) {
         return;
     }
     let index = id.y * view.size.x + id.x;
+    if (show == SHOW_PYRAMID) {
+        image[index] = pyramid_word(view, id.xy);
+        return;
+    }
     let sample = visibility[view.first_pixel + index];
     if (sample.y == 0u) {
         image[index] = debug_parameters[0].background;
         return;
     }
-    let surface = reconstruct(id.xy, visible_clusters[sample_place(sample.x)], sample_triangle(sample.x));
-    image[index] = pack4x8unorm(vec4f(srgb_encode(shown(surface, view.first_pixel + index)), 1.0));
+    let place = sample_place(sample.x);
+    let surface = reconstruct(id.xy, visible_clusters[place], sample_triangle(sample.x));
+    image[index] = image_word(shown(surface, place, view.first_pixel + index));
 }

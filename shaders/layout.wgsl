@@ -159,6 +159,7 @@ const TALLY_INSTANCE_NODES: u32 = 0u;
 const TALLY_INSTANCES: u32 = 1u;
 const TALLY_NODES: u32 = 2u;
 const TALLY_CLUSTERS: u32 = 3u;
+const TALLY_TRIANGLES: u32 = 4u; // of the clusters that were tested and culled; bin_triangles counts the others
 const TALLY_OUTCOMES: u32 = 5u;
 // What a test says; the first reason counts.
 const OUTCOME_KEPT: u32 = 0u;
@@ -210,6 +211,8 @@ const SHOW_DEPTH: u32 = 8u;
 const SHOW_OVERDRAW: u32 = 9u;
 const SHOW_RASTER: u32 = 10u;
 const SHOW_MATERIAL_BINS: u32 = 11u;
+const SHOW_OCCLUSION: u32 = 12u;
+const SHOW_PYRAMID: u32 = 13u;
 
 // Object to world: linear * p + translation. The translation is a pair so that the eye can be
 // subtracted without loss.
@@ -316,5 +319,5 @@ struct PassState {
     aborted: atomic<u32>, // the queue stood still for too long: the frame is not complete
     bin_clusters: array<atomic<u32>, 4>, // drawn, by BIN_*
     bin_triangles: array<atomic<u32>, 4>,
-    tally: array<atomic<u32>, 20>, // TALLY_* kind * TALLY_OUTCOMES + OUTCOME_*
+    tally: array<atomic<u32>, 25>, // TALLY_* kind * TALLY_OUTCOMES + OUTCOME_*
 }

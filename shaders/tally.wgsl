@@ -1,8 +1,8 @@
 // Counts of what was tested and why it was culled, and of what is drawn: first in workgroup memory, then in the pass state.
-import package::layout::{TALLY_OUTCOMES, OUTCOME_NONE, BIN_COUNT};
+import package::layout::{TALLY_TRIANGLES, TALLY_OUTCOMES, OUTCOME_NONE, BIN_COUNT};
 import package::queue::{states};
 
-const TALLY_SIZE: u32 = 20u; // of PassState.tally
+const TALLY_SIZE: u32 = 25u; // of PassState.tally
 const COUNTERS: u32 = TALLY_SIZE + 2u * BIN_COUNT;
 
 var<workgroup> counters: array<atomic<u32>, COUNTERS>; // tally, clusters by bin, triangles by bin
@@ -18,6 +18,11 @@ fn count_outcome(kind: u32, outcome: u32) {
     if (outcome != OUTCOME_NONE) {
         atomicAdd(&counters[kind * TALLY_OUTCOMES + outcome], 1u);
     }
+}
+
+// The triangles of a cluster that was tested; those of a kept one are counted by `count_drawn`.
+fn count_culled_triangles(outcome: u32, triangles: u32) {
+    atomicAdd(&counters[TALLY_TRIANGLES * TALLY_OUTCOMES + outcome], triangles);
 }
 
 fn count_drawn(bin: u32, triangles: u32) {

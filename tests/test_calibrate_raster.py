@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine import asset_pages
-from engine.calibrate_raster import RasterCandidate, calibrate_rasters, choose_hardware_pixels
+from engine.calibrate_raster import SETTINGS, RasterCandidate, calibrate_rasters, choose_hardware_pixels
 from engine.calibration_grid import QUADS, grid_asset, grid_scene
 from engine.renderer import Renderer
 from engine.settings import FrameSettings
@@ -23,12 +23,22 @@ def test_the_grid_is_a_full_cluster():
 def test_the_scene_fills_its_image_with_clusters_of_one_size(renderer):
     scene, camera = grid_scene(32, 64, 3)
     for pixels, is_hardware in ((31.0, True), (33.0, False)):
-        settings = FrameSettings(hardware_pixels=pixels)
+        settings = FrameSettings(hardware_pixels=pixels, occlusion=False)
         frame = renderer.render(scene, camera, settings, (64, 64), aovs=("instance",))
         assert frame.statistics.clusters["hardware"] == (12 if is_hardware else 0)
         assert sum(frame.statistics.clusters.values()) == 12
         assert set(np.unique(frame.aovs["instance"])) - {0xFFFFFFFF} == {8, 9, 10, 11}, "the nearest layer"
         assert (frame.aovs["instance"] != 0xFFFFFFFF).mean() > 0.95
+
+
+@pytest.mark.parametrize("raster", SETTINGS)
+def test_every_frame_that_is_measured_draws_all_layers(device, raster):
+    scene, camera = grid_scene(32, 64, 3)
+    one = Renderer(device)
+    for _ in range(3):
+        statistics = one.render(scene, camera, SETTINGS[raster], (64, 64)).statistics
+        assert sum(statistics.clusters.values()) == 12
+        assert (statistics.clusters["hardware"] == 12) == (raster == "hardware")
 
 
 def candidate(pixels: int, software: float, hardware: float, failure: str = "") -> RasterCandidate:

@@ -19,7 +19,7 @@ SIZES = {
     "WorkItem": 8,
     "CandidateGroup": 8,
     "VisibleCluster": 8,
-    "PassState": 144,
+    "PassState": 168,
     "RasterBin": 32,
     "BinEntry": 12,
     "LargeTriangle": 8,

@@ -89,9 +89,7 @@ def _measure(renderer: Any, scene: Any, cameras: list[Any], settings: Any, exper
         if not frame.is_complete:  # the queues were too small: let them grow, and measure again
             renderer.render(scene, camera, settings, size=size)
             frame, wall_ms = _timed_frame(renderer, scene, camera, settings, size)
-        values = frame.to_dict()
-        passes_ms = values.pop("passes_ms", {})
-        yield {"kind": "frame", "frame": number, "wall_ms": wall_ms, "passes_ms": passes_ms, "statistics": values}
+        yield {"kind": "frame", "frame": number, "wall_ms": wall_ms, "statistics": frame.to_dict()}
 
 
 def _timed_frame(renderer: Any, scene: Any, camera: Any, settings: Any, size: tuple) -> tuple[Any, float]:
@@ -122,7 +120,7 @@ def _table(manifest: dict[str, Any], frames: list[dict[str, Any]]) -> str:
     """Return the medians, and the spread around them, of wall time and of each pass."""
     rows = {"wall": [frame["wall_ms"] for frame in frames]}
     for frame in frames:
-        for label, milliseconds in frame["passes_ms"].items():
+        for label, milliseconds in frame["statistics"]["passes_ms"].items():
             rows.setdefault(label, []).append(milliseconds)
     width = max(len(label) for label in rows)
     experiment = manifest["experiment"]

@@ -108,7 +108,7 @@ def _add_frame(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raster", choices=get_args(Raster), help="which rasteriser draws (auto: by size on the screen)"
     )
-    parser.add_argument("--no-occlusion", action="store_true", help="no effect yet: what is hidden is drawn, too")
+    parser.add_argument("--no-occlusion", action="store_true", help="draw what is hidden, too, in one pass")
     parser.add_argument("--view", choices=get_args(ViewMode), help="what the image shows (shaded)")
     parser.add_argument(
         "--materials", metavar="FOLDER", help="where material functions (NAME.wgsl) are looked for first"

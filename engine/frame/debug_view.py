@@ -24,7 +24,7 @@ class DebugView:
         self._group = self._kernel.bind(1, resources)
 
     def encode(self, context: Context, settings: FrameSettings, depth_scale: float) -> None:
-        """Record the pass; the depth view shows the distance `depth_scale` half bright."""
+        """Record the pass; the views of depth show the distance `depth_scale` half bright."""
         record = np.zeros(1, self._dtype)
         record["light_direction"] = light_direction(settings)
         record["depth_scale"] = depth_scale

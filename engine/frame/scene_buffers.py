@@ -65,8 +65,14 @@ class SceneBuffers:
 
     @property
     def memory_bytes(self) -> dict[str, int]:
-        """Size of each buffer of the scene."""
-        return {name: buffer.size for name, buffer in self._tables.items()} | {"textures": self.textures.memory_bytes}
+        """Size of each table of the scene by its shader variable, of all page pools together, and of the textures."""
+        sizes = {"pages": 0}
+        for name, buffer in self._tables.items():
+            kind = "pages" if name.startswith("pool_") else name
+            sizes[kind] = sizes.get(kind, 0) + buffer.size
+        if self._tables["previous_instances"] is self._tables["instances"]:
+            sizes["previous_instances"] = 0  # nothing has moved yet: one buffer is both
+        return sizes | {"textures": self.textures.memory_bytes}
 
     @property
     def depth(self) -> int:

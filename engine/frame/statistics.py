@@ -1,4 +1,7 @@
-"""What a frame did, in numbers: the culling funnel, the queues, memory, GPU milliseconds."""
+"""What a frame did, in numbers: the culling funnel, the queues, memory, GPU milliseconds.
+
+docs/statistics.md says what each key of `FrameStatistics.to_dict` means and where it is counted.
+"""
 
 from dataclasses import asdict, dataclass, field
 
@@ -6,7 +9,7 @@ import numpy as np
 
 from engine.frame.queues import BIN_NAMES, Capacities
 
-KINDS = ("instance_nodes", "instances", "nodes", "clusters")  # TALLY_* of layout.wgsl
+KINDS = ("instance_nodes", "instances", "nodes", "clusters", "triangles")  # TALLY_* of layout.wgsl
 OUTCOMES = ("kept", "frustum", "detail", "size", "occlusion")  # OUTCOME_*
 
 
@@ -14,12 +17,14 @@ OUTCOMES = ("kept", "frustum", "detail", "size", "occlusion")  # OUTCOME_*
 class Funnel:
     """One kind of thing in one pass over the hierarchy: how many were tested, kept, and culled by what.
 
-    What the main pass counts as culled by occlusion is tested again in the post pass.
+    What the main pass counts as culled by occlusion is tested again in the post pass. `rasters` splits what is kept by
+    raster class, of clusters and triangles, which are drawn; it is empty for the others.
     """
 
     tested: int
     kept: int
-    culled: dict[str, int] = field(default_factory=dict)
+    culled: dict[str, int]
+    rasters: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -36,10 +41,11 @@ class FrameStatistics:
     """Statistics of one frame. `passes_ms` are GPU milliseconds by timing label (empty without timestamps)."""
 
     size: tuple[int, int]
+    adapter: str
     traversal: str
     error_pixels: float
     passes: dict[str, dict[str, Funnel]]  # "main" or "post" -> one of KINDS
-    clusters: dict[str, int]  # drawn, by raster class: software, small, masked, hardware
+    clusters: dict[str, int]  # drawn in all passes, by raster class: software, small, masked, hardware
     triangles: dict[str, int]
     queues: dict[str, Queue]
     memory_bytes: dict[str, int]
@@ -56,15 +62,17 @@ class FrameStatistics:
 
 def funnels(state: np.ndarray) -> dict[str, Funnel]:
     """Return the funnels of a layout.PASS_STATE record by kind."""
-    tally = state["tally"].reshape(len(KINDS), len(OUTCOMES)).tolist()
+    tally = dict(zip(KINDS, state["tally"].reshape(len(KINDS), len(OUTCOMES)).tolist(), strict=True))
+    rasters = {"clusters": by_bin(state["bin_clusters"][None]), "triangles": by_bin(state["bin_triangles"][None])}
+    tally["triangles"][0] = sum(rasters["triangles"].values())
     return {
-        kind: Funnel(sum(counts), counts[0], dict(zip(OUTCOMES[1:], counts[1:], strict=True)))
-        for kind, counts in zip(KINDS, tally, strict=True)
+        kind: Funnel(sum(counts), counts[0], dict(zip(OUTCOMES[1:], counts[1:], strict=True)), rasters.get(kind, {}))
+        for kind, counts in tally.items()
     }
 
 
 def by_bin(counts: np.ndarray) -> dict[str, int]:
-    """Return what both passes drew by the name of the raster class; counts (2, BIN_COUNT)."""
+    """Return what some passes drew by the name of the raster class; counts (passes, BIN_COUNT)."""
     return dict(zip(BIN_NAMES, counts.sum(axis=0, dtype=np.int64).tolist(), strict=True))
 
 
