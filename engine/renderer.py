@@ -123,7 +123,7 @@ class Renderer:
         view["hardware_pixels"] = self._hardware_pixels(settings)
         gpu = self.device.wgpu_device
         context.encoder = gpu.create_command_encoder(label="frame")
-        self._timer.begin()
+        self._timer.begin(context.encoder, settings.pass_times)
         passes.encode(context, view, settings, depth_scale=camera.distance)
         self._timer.resolve(context.encoder)
         sources = [(context.queues.resources["states"], len(PHASES) * layout.PASS_STATE.itemsize)]

@@ -110,6 +110,7 @@ class FrameSettings:
     hidden_clusters: int = 1 << 18  # likewise
     large_triangles: int = 1 << 18  # likewise
     persistent_workgroups: int = 0  # 0: chosen by the adapter
+    pass_times: bool = True  # GPU milliseconds of each pass; without: of the frame as a whole, which then takes less
     runtime_checks: bool = True  # bounds and loop checks that the shader compiler adds
     materials: str = ""  # folder of the user's material functions; looked into before the scene's and the package's own
     background: tuple[float, float, float] = (0.05, 0.06, 0.08)  # linear, shown as it is

@@ -82,22 +82,37 @@ def _cameras(options: argparse.Namespace, scene: Any, experiment: dict[str, Any]
 def _measure(renderer: Any, scene: Any, cameras: list[Any], settings: Any, experiment: dict) -> Iterator[dict]:
     """Yield one record per camera, after the warm-up frames, which end where the path begins."""
     size, warm_up = tuple(experiment["size"]), experiment["warm_up"]
-    for i in range(warm_up):
-        renderer.render(scene, cameras[(i - warm_up) % len(cameras)], settings, size=size)
-    for number, camera in enumerate(cameras):
-        frame, wall_ms = _timed_frame(renderer, scene, camera, settings, size)
-        if not frame.is_complete:  # the queues were too small: let them grow, and measure again
-            renderer.render(scene, camera, settings, size=size)
-            frame, wall_ms = _timed_frame(renderer, scene, camera, settings, size)
+    renderer.render(scene, cameras[-warm_up % len(cameras)], settings, size=size)  # lets the queues grow
+    path = [(number, cameras[number % len(cameras)]) for number in range(-warm_up, len(cameras))]
+    for number, frame, wall_ms in _frames_in_flight(renderer, scene, path, settings, size):
+        if number < 0:
+            continue
+        if not frame.is_complete:  # the queues were too small: let them grow, and measure it again alone
+            renderer.render(scene, cameras[number], settings, size=size)
+            [(_, frame, wall_ms)] = _frames_in_flight(renderer, scene, [(number, cameras[number])], settings, size)
         yield {"kind": "frame", "frame": number, "wall_ms": wall_ms, "statistics": frame.to_dict()}
 
 
-def _timed_frame(renderer: Any, scene: Any, camera: Any, settings: Any, size: tuple) -> tuple[Any, float]:
-    """Return the statistics of one frame and the wall milliseconds until they were there."""
-    begin = time.perf_counter()
-    renderer.submit(scene, camera, settings, size)
-    [(_, frame)] = renderer.collect(wait=True)
-    return frame, (time.perf_counter() - begin) * 1e3
+def _frames_in_flight(
+    renderer: Any, scene: Any, path: list[tuple[int, Any]], settings: Any, size: tuple
+) -> Iterator[tuple[int, Any, float]]:
+    """Yield number, statistics and wall milliseconds of each frame of `path`, (number, camera) pairs.
+
+    Frames are sent ahead of those that are still drawn, so that the GPU neither waits nor lowers its clocks. The wall
+    time is that between results; results that arrive together share it.
+    """
+    then = time.perf_counter()
+    for number, camera in [*path, (None, None)]:
+        arrived = renderer.collect(wait=number is None)
+        while number is not None and renderer.is_full:
+            time.sleep(1e-5)
+            arrived += renderer.collect()
+        now = time.perf_counter()
+        for tag, frame in arrived:
+            yield tag, frame, (now - then) * 1e3 / len(arrived)
+        then = now if arrived else then
+        if number is not None:
+            renderer.submit(scene, camera, settings, size, tag=number)
 
 
 class _Nowhere:
