@@ -9,14 +9,14 @@ import numpy as np
 
 from engine import layout
 from engine.camera import Camera, view_record
+from engine.frame import inspection
 from engine.frame.aov import Aov, check_aov
 from engine.frame.context import Context
 from engine.frame.frame import FramePasses
 from engine.frame.queues import PHASES, Capacities, Queues
 from engine.frame.scene_buffers import Progress, SceneBuffers
 from engine.frame.statistics import FrameStatistics, by_bin, funnels, queue_fill
-from engine.frame.view import PYRAMID_SHARED_LEVEL, ViewResources, pyramid_offsets, pyramid_sizes
-from engine.gpu.buffers import read_buffer
+from engine.frame.view import ViewResources
 from engine.gpu.device import Device
 from engine.gpu.readback import ReadbackRing
 from engine.gpu.timing import PassTimer
@@ -149,56 +149,34 @@ class Renderer:
 
     def read_image(self) -> np.ndarray:
         """Return the image of the frame drawn last, (height, width, 4) uint8 sRGB; waits for the GPU."""
-        assert self._context, "render a frame first"
-        width, height = self._context.view.size
-        words = read_buffer(self.device, self._context.view.resources["image"], np.dtype(np.uint32), width * height)
-        return words.view(np.uint8).reshape(height, width, 4).copy()
+        return inspection.read_image(self._drawn())
 
     def read_aov(self, name: str) -> np.ndarray:
         """Return an AOV of the frame drawn last."""
-        assert self._context, "render a frame first"
+        context = self._drawn()
         if self._aov is None:
-            self._aov = Aov(self._context)
-        return self._aov.read(self._context, name)
+            self._aov = Aov(context)
+        return self._aov.read(context, name)
 
     def read_visibility(self) -> np.ndarray:
         """Return the visibility buffer of the frame drawn last, (height, width) uint64: depth bits above identity."""
-        assert self._context, "render a frame first"
-        width, height = self._context.view.size
-        buffer = self._context.view.resources["visibility"]
-        return read_buffer(self.device, buffer, np.dtype(np.uint64), width * height).reshape(height, width)
+        return inspection.read_visibility(self._drawn())
 
     def read_depth_pyramid(self) -> list[np.ndarray]:
-        """Return the depth pyramid that the frame drawn last left for the next one: float32 levels, from level 1 on.
+        """Return the depth pyramid (float32 levels, from level 1 on) that the frame drawn last left for the next one.
 
-        Level k has (ceil(height / 2^k), ceil(width / 2^k)) cells of the farthest reverse-Z depth. Raises ValueError if
-        that frame was drawn without occlusion.
+        Raises ValueError if that frame was drawn without occlusion.
         """
-        assert self._context, "render a frame first"
-        view = self._context.view
-        if not self._context.use_occlusion:
-            raise ValueError("there is no depth pyramid without occlusion; set occlusion")
-        buffer = view.resources["pyramid"]
-        words = read_buffer(self.device, buffer, np.dtype(np.float32), buffer.size // 4)
-        offsets, _ = pyramid_offsets(view.size)
-        levels = []
-        for level, (width, height) in enumerate(pyramid_sizes(view.size)[1:], start=1):
-            start = int(offsets[level]) + (width * height if level >= PYRAMID_SHARED_LEVEL else 0)
-            levels.append(words[start : start + width * height].reshape(height, width).copy())
-        return levels
+        return inspection.read_depth_pyramid(self._drawn())
 
     def read_visible_clusters(self) -> np.ndarray:
         """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and scene-wide cluster."""
+        return inspection.read_visible_clusters(self._drawn())
+
+    def _drawn(self) -> Context:
+        """Return what the frame drawn last was drawn with."""
         assert self._context, "render a frame first"
-        assert self._scene_buffers
-        resources = self._context.queues.resources
-        states = read_buffer(self.device, resources["states"], layout.PASS_STATE, len(PHASES))
-        count = min(int(states["visible_clusters"].sum()), self._context.queues.capacities.clusters)
-        entries = read_buffer(self.device, resources["visible_clusters"], layout.VISIBLE_CLUSTER, count)
-        instances = entries["view_instance"] & np.uint32((1 << layout.CONSTANTS["INSTANCE_BITS"]) - 1)
-        clusters = self._scene_buffers.cluster_index(entries["address"])
-        pairs = np.stack([instances, clusters], axis=1)
-        return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+        return self._context
 
     def _prepare(self, settings: FrameSettings, size: tuple[int, int]) -> None:
         """Make anew what a change of scene, size, queues or a pipeline constant concerns."""

@@ -5,10 +5,10 @@
     post: the same again, for what the last frame's depth pyramid hid
     emit_depth_targets -> bin_pixels -> base_pass -> lighting
 
-Each pass is one module of this folder and one shader of the same name. Instances are culled by the same traversal as
-the nodes of their hierarchies: it begins at the root of the instance tree. cull_rasterize.py holds the first three
-lines. material_passes.py says which of the last four a scene needs; debug_view takes their place for an image that is
-not shaded.
+Each pass is one module of this folder and one shader of the same name. What other descriptions of this frame call
+InstanceCull is part of the traversal: it begins at the root of the instance tree, and goes on in the hierarchies of
+their meshes. cull_rasterize.py holds the first three lines. material_passes.py says which of the last four a scene
+needs; debug_view takes their place for an image that is not shaded.
 """
 
 import numpy as np
