@@ -1,8 +1,9 @@
-// Start of a frame: empty counters and indirect arguments, an empty visibility buffer, and one item for each view: the
+// Start of a frame: empty counters and indirect arguments, an empty visibility buffer or shadow map, and one item for each view: the
 // root of the instance tree.
 import package::layout::{RasterBin, BIN_HARDWARE, BIN_COUNT, MAX_CLUSTER_TRIANGLES, INSTANCE_BITS, INSTANCE_TREE, NODE_BITS, ALL_CHILDREN};
 
 struct InitContext {
+    first_view: u32,
     view_count: u32,
 }
 var<immediate> dispatch: InitContext;
@@ -18,7 +19,7 @@ var<immediate> dispatch: InitContext;
 @group(0) @binding(9) var<storage, read_write> level_counts: array<u32>;
 @group(0) @binding(10) var<storage, read_write> level_arguments_even: array<u32>;
 @group(0) @binding(11) var<storage, read_write> level_arguments_odd: array<u32>;
-@group(0) @binding(12) var<storage, read_write> visibility: array<vec2u>;
+@group(0) @binding(12) var<storage, read_write> samples: array<vec2u>; // of the visibility buffer or the shadow maps
 @group(0) @binding(13) var<storage, read_write> overdraw: array<u32>;
 
 const ITEMS_PUSHED: u32 = 1u; // word of PassState: the high half of node_progress
@@ -40,8 +41,8 @@ fn empty_bin(bin: u32) -> RasterBin {
 fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
     let lanes = workgroups.x * 256u;
     let i = id.x;
-    for (var k = i; k < arrayLength(&visibility); k += lanes) {
-        visibility[k] = vec2u(0u);
+    for (var k = i; k < arrayLength(&samples); k += lanes) {
+        samples[k] = vec2u(0u);
     }
     for (var k = i; k < arrayLength(&overdraw); k += lanes) {
         overdraw[k] = 0u;
@@ -51,7 +52,7 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
         states[i] = select(0u, view_count, i == ITEMS_PUSHED);
     }
     if (i < view_count) {
-        node_queue[2u * i] = (i << INSTANCE_BITS) | INSTANCE_TREE;
+        node_queue[2u * i] = ((dispatch.first_view + i) << INSTANCE_BITS) | INSTANCE_TREE;
         node_queue[2u * i + 1u] = ALL_CHILDREN << NODE_BITS;
     }
     if (i < arrayLength(&cluster_arguments_main)) {

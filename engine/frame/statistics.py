@@ -38,7 +38,7 @@ class FrameStatistics:
     size: tuple[int, int]
     traversal: str
     error_pixels: float
-    passes: dict[str, dict[str, Funnel]]  # "main" or "post" -> one of KINDS
+    passes: dict[str, dict[str, Funnel]]  # "main", "post", and "shadow" where there are shadows -> one of KINDS
     clusters: dict[str, int]  # drawn, by raster class: software, small, masked, hardware
     triangles: dict[str, int]
     queues: dict[str, Queue]
