@@ -9,6 +9,7 @@ from engine.camera import Camera
 from engine.frame.cascades import (
     BLEND_SHARE,
     BORDER_TEXELS,
+    RATIO_SHARE,
     cascade_view,
     cascade_views,
     depth_range,
@@ -98,6 +99,12 @@ def test_every_point_of_the_scene_that_the_camera_sees_lies_in_a_cascade_with_it
         is_held |= inside.all(axis=1) & (place[:, 2] > view["near"]) & (place[:, 2] < view["far"])
     assert is_held.all()
     # Each cascade holds its slice, not only the last one all of them.
+    share = 0.0 if camera.orthographic_height else RATIO_SHARE
+    depths = split_depths(*depth_range(camera, aspect, BOUNDS, 0.0), SETTINGS.shadow_cascades, share)
+    for cascade, first, last in zip(fit_cascades(camera, aspect, SETTINGS, BOUNDS), depths, depths[1:], strict=False):
+        corners = frustum_corners(camera, aspect, first, last)
+        distance = np.linalg.norm(corners - cascade.center, axis=1).max()
+        assert cascade.holds_scene or distance <= cascade.radius * (1 + 1e-6) <= 1.1 * distance
     for cascade, view in zip(fit_cascades(camera, aspect, SETTINGS, BOUNDS), views, strict=True):
         sphere = cascade.center + cascade.radius * _directions()
         place = to_map(view, sphere)
