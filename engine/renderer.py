@@ -11,10 +11,12 @@ from engine import layout
 from engine.camera import Camera, view_record
 from engine.frame import inspection
 from engine.frame.aov import Aov, check_aov
+from engine.frame.cascades import cascade_count, cascade_views
 from engine.frame.context import Context
 from engine.frame.frame import FramePasses
 from engine.frame.queues import PHASES, Capacities, Queues
 from engine.frame.scene_buffers import Progress, SceneBuffers
+from engine.frame.shadow_maps import ShadowMaps
 from engine.frame.statistics import FrameStatistics, by_bin, funnels, queue_fill
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
@@ -26,6 +28,7 @@ from engine.thresholds import NO_HARDWARE_PIXELS, thresholds_of
 
 log = logging.getLogger("engine")
 
+SHADOW_PREFIX = "shadow_"  # of the names of the shadow maps' queues
 MAX_ATTEMPTS = 24  # a frame is drawn again while its queues grow, its traversal changes or tau is raised
 
 
@@ -43,6 +46,7 @@ class Pending:
     """A frame that the GPU still works on."""
 
     capacities: Capacities
+    shadow_capacities: Capacities | None  # None: no shadows
     labels: list[str]
     settings: FrameSettings
     size: tuple[int, int]
@@ -63,6 +67,8 @@ class Renderer:
         self._readback = ReadbackRing(device)
         self._scene_buffers: SceneBuffers | None = None
         self._capacities: Capacities | None = None
+        self._shadow_capacities: Capacities | None = None
+        self._shadow_maps: ShadowMaps | None = None
         self._context: Context | None = None
         self._passes: FramePasses | None = None
         self._aov: Aov | None = None
@@ -119,20 +125,26 @@ class Renderer:
         assert context is not None
         assert passes is not None
         assert self._capacities is not None
-        view = view_record(camera, size, settings, bounds=scene.bounds() if camera.orthographic_height else None)
+        shadow_maps = context.shadow_maps
+        bounds = scene.bounds() if camera.orthographic_height or shadow_maps else None
+        view = view_record(camera, size, settings, bounds=bounds)
+        shadow_views = cascade_views(camera, size, settings, bounds) if bounds else np.zeros(0, layout.VIEW)
         view["hardware_pixels"] = self._hardware_pixels(settings)
         gpu = self.device.wgpu_device
         context.encoder = gpu.create_command_encoder(label="frame")
         self._timer.begin(context.encoder, settings.pass_times)
-        passes.encode(context, view, settings, depth_scale=camera.distance)
+        passes.encode(context, view, shadow_views, settings, depth_scale=camera.distance)
         self._timer.resolve(context.encoder)
         sources = [(context.queues.resources["states"], len(PHASES) * layout.PASS_STATE.itemsize)]
+        if shadow_maps:
+            sources.append((shadow_maps.queues.resources["states"], layout.PASS_STATE.itemsize))
         if self._timer.size_bytes:
             sources.append((self._timer.buffer, self._timer.size_bytes))
         traversal = "persistent" if context.use_persistent else "levels"
         self._submitted += 1
         labels = list(self._timer.labels)
-        pending = Pending(self._capacities, labels, settings, size, traversal, self._submitted, tag)
+        shadow_capacities = shadow_maps.queues.capacities if shadow_maps else None
+        pending = Pending(self._capacities, shadow_capacities, labels, settings, size, traversal, self._submitted, tag)
         self._readback.copy(context.encoder, sources, pending)
         gpu.queue.submit([context.encoder.finish()])
         context.encoder = None
@@ -169,6 +181,13 @@ class Renderer:
         """
         return inspection.read_depth_pyramid(self._drawn())
 
+    def read_shadow_maps(self) -> np.ndarray:
+        """Return the shadow maps of the frame drawn last, (cascades, size, size) float32 reverse-Z depth, 0: nothing.
+
+        Row 0 is the top of a map. Raises ValueError if that frame was drawn without shadows.
+        """
+        return inspection.read_shadow_maps(self._drawn())
+
     def read_visible_clusters(self) -> np.ndarray:
         """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and scene-wide cluster."""
         return inspection.read_visible_clusters(self._drawn())
@@ -184,6 +203,7 @@ class Renderer:
         asked = Capacities.of(settings)
         if self._capacities is None or asked != self._asked:
             self._capacities = self._asked = asked
+            self._shadow_capacities = Capacities.of_shadows(settings)
         persistent = self._use_persistent(settings)
         workgroups = settings.persistent_workgroups or thresholds_of(self.device).persistent_workgroups
         show = layout.CONSTANTS[f"SHOW_{settings.view.upper()}"]
@@ -198,6 +218,7 @@ class Renderer:
             uses_hardware,
             settings.runtime_checks,
             settings.materials,
+            cascade_count(settings) and (cascade_count(settings), settings.shadow_size, self._shadow_capacities),
         )
         if key == self._key:
             assert self._context
@@ -222,8 +243,22 @@ class Renderer:
             uses_hardware=uses_hardware,
             show=show,
             material_folder=Path(settings.materials) if settings.materials else None,
+            shadow_maps=self._prepared_shadow_maps(settings),
         )
         self._passes, self._aov, self._key = FramePasses(self._context), None, key
+
+    def _prepared_shadow_maps(self, settings: FrameSettings) -> ShadowMaps | None:
+        """Return the shadow maps that the settings ask for: those of the last frame if they fit."""
+        assert self._shadow_capacities
+        count, size, maps = cascade_count(settings), settings.shadow_size, self._shadow_maps
+        is_fit = maps and (maps.cascades, maps.map_size, maps.queues.capacities) == (
+            count,
+            size,
+            self._shadow_capacities,
+        )
+        if not is_fit:
+            self._shadow_maps = ShadowMaps(self.device, size, count, self._shadow_capacities) if count else None
+        return self._shadow_maps
 
     def _hardware_pixels(self, settings: FrameSettings) -> float:
         """Return the size on the screen from which clusters go to the hardware raster."""
@@ -249,25 +284,37 @@ class Renderer:
             notes.append("the persistent traversal stood still; drawn with levels")
             log.warning(notes[-1])
             return replace(settings, traversal="levels")
-        limits = self.device.limits
         requested = {name: queue.requested for name, queue in statistics.queues.items()}
-        binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
-        grown = self._capacities.grown_for(requested, binding)
-        if grown != self._capacities:
-            notes.append("queues grown: " + ", ".join(f"{count} {name}" for name, count in asdict(grown).items()))
-            self._capacities = grown
+        before = self._capacities, self._shadow_capacities
+        self._capacities = self._grown(self._capacities, requested, "", notes)
+        if self._shadow_capacities and SHADOW_PREFIX + "nodes" in requested:
+            self._shadow_capacities = self._grown(self._shadow_capacities, requested, SHADOW_PREFIX, notes)
+        if (self._capacities, self._shadow_capacities) != before:
             return settings
-        raised = max(1.25 * settings.error_pixels, 0.25)
-        notes.append(
-            f"error raised from {settings.error_pixels:g} to {raised:g} pixels: the queues cannot grow further"
-        )
+        is_full = {name: queue.requested > queue.capacity for name, queue in statistics.queues.items()}
+        is_shadow = not any(full for name, full in is_full.items() if not name.startswith(SHADOW_PREFIX))
+        name = "shadow_error_pixels" if is_shadow else "error_pixels"
+        raised = max(1.25 * getattr(settings, name), 0.25)
+        notes.append(f"{name} raised from {getattr(settings, name):g} to {raised:g}: the queues cannot grow further")
         log.warning(notes[-1])
-        return replace(settings, error_pixels=raised)
+        return replace(settings, **{name: raised})
+
+    def _grown(self, capacities: Capacities, requested: dict[str, int], prefix: str, notes: list[str]) -> Capacities:
+        """Return capacities for what was requested of the queues whose names begin with `prefix`; note a change."""
+        limits = self.device.limits
+        binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
+        grown = capacities.grown_for({name: requested[prefix + name] for name in asdict(capacities)}, binding)
+        if grown != capacities:
+            counts = ", ".join(f"{count} {prefix}{name}" for name, count in asdict(grown).items())
+            notes.append(f"queues grown: {counts}")
+        return grown
 
     def _recover(self) -> None:
         """After an aborted frame: what it left in the queue would mislead the next ones, those in flight included."""
         assert self._queues
         self._queues.empty_nodes()
+        if self._shadow_maps:
+            self._shadow_maps.queues.empty_nodes()
         self._broken_until, self._stood_still = self._submitted, True
 
     def _statistics(self, pending: Pending, parts: list[bytes]) -> FrameStatistics:
@@ -275,7 +322,11 @@ class Renderer:
         assert self._scene_buffers
         states = np.frombuffer(parts[0], layout.PASS_STATE, len(PHASES))
         queues = queue_fill(states, pending.capacities)
-        aborted = bool(states["aborted"].any())
+        shadow_states = np.frombuffer(parts[1] if pending.shadow_capacities else b"", layout.PASS_STATE)
+        if pending.shadow_capacities:
+            shadow_queues = queue_fill(shadow_states, pending.shadow_capacities)
+            queues |= {SHADOW_PREFIX + name: queue for name, queue in shadow_queues.items()}
+        aborted = bool(states["aborted"].any() or shadow_states["aborted"].any())
         if aborted:
             self._recover()
         is_sound = pending.number > self._broken_until
@@ -285,7 +336,10 @@ class Renderer:
             adapter=self.device.adapter_name,
             traversal=pending.traversal,
             error_pixels=pending.settings.error_pixels,
-            passes={name: funnels(state) for name, state in zip(PHASES, states, strict=True)},
+            passes={
+                name: funnels(state)
+                for name, state in zip((*PHASES, "shadow"), [*states, *shadow_states], strict=False)
+            },
             clusters=by_bin(states["bin_clusters"]),
             triangles=by_bin(states["bin_triangles"]),
             queues=queues,
@@ -294,10 +348,11 @@ class Renderer:
                 "queues": self._context.queues.memory_bytes,
                 "view": self._context.view.memory_bytes,
                 "bins": self._passes.bin_memory_bytes if self._passes else 0,
+                "shadow_maps": self._shadow_maps.memory_bytes if self._shadow_maps else 0,
             },
             pages_resident=len(self._scene_buffers.scene.pages),
             is_complete=complete,
             is_aborted=aborted,
             notes=[] if is_sound or aborted else ["drawn after a frame whose traversal stood still"],
-            passes_ms=self._timer.milliseconds(parts[1] if len(parts) > 1 else b"", pending.labels),
+            passes_ms=self._timer.milliseconds(parts[-1] if pending.labels else b"", pending.labels),
         )

@@ -29,6 +29,7 @@ ViewMode = Literal[
     "material_bins",
     "occlusion",
     "pyramid",
+    "shadow_cascades",
 ]
 Tonemap = Literal["neutral", "aces", "none"]
 
@@ -64,6 +65,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "light_intensity": (0.0, 1e6),
     "sky_intensity": (0.0, 1e6),
     "exposure": (0.0, 1e6),
+    "shadow_cascades": (0, 8),  # with the camera's view at most MAX_VIEWS
+    "shadow_size": (64, 16384),  # LARGEST_IMAGE_SIDE
+    "shadow_distance": (0.0, 1e12),
+    "shadow_error_pixels": (0.0, 1e9),
 }
 
 
@@ -119,6 +124,10 @@ class FrameSettings:
     sky_intensity: float = 1.0
     exposure: float = 1.0  # factor on all light
     tonemap: Tonemap = "neutral"  # from light to what a screen shows
+    shadow_cascades: int = 0  # shadow maps of the directional light, from near to far; 0: no shadows
+    shadow_size: int = 2048  # texels along each side of a map
+    shadow_distance: float = 0.0  # metres from the camera beyond which all is lit; 0: the whole scene has shadows
+    shadow_error_pixels: float = 1.0  # as error_pixels, in texels of a map; the bias grows with it
 
     def __post_init__(self) -> None:
         _check_ranges(self)

@@ -1,11 +1,12 @@
 // The image of a debug view, in place of base_pass and lighting. 8-bit sRGB, one word a pixel.
-import package::layout::{View, PassState, MAX_CLUSTER_TRIANGLES, VisibleCluster, PHASE_MAIN, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_MATERIAL_BINS, SHOW_OCCLUSION, SHOW_PYRAMID, BIN_SMALL, BIN_MASKED, BIN_HARDWARE};
+import package::layout::{View, PassState, MAX_CLUSTER_TRIANGLES, VisibleCluster, PHASE_MAIN, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_MATERIAL_BINS, SHOW_OCCLUSION, SHOW_PYRAMID, SHOW_SHADOW_CASCADES, BIN_SMALL, BIN_MASKED, BIN_HARDWARE};
 import package::scene::{views, meshes, materials, instances};
 import package::visible::{sample_place, sample_triangle, tie_hash};
 import package::decode::{cluster_level};
 import package::surface::{Surface, reconstruct};
 import package::raster_bin::{raster_bin};
 import package::pyramid_view::{NO_LEVEL, pyramid_pixel, pyramid_cell, depth_distance};
+import package::shadow::{shadow, find_cascade, NO_CASCADE};
 import package::color::{hash_color, ramp_color, srgb_encode};
 
 struct DebugView {
@@ -41,6 +42,7 @@ fn shown(surface: Surface, place: u32, pixel_index: u32) -> vec3f {
         case SHOW_DEPTH: { return depth_grey(surface.depth); }
         case SHOW_OCCLUSION: { return shape * pass_color(place); }
         case SHOW_OVERDRAW: { return ramp_color(log2(f32(max(overdraw[pixel_index], 1u))) / 6.0); }
+        case SHOW_SHADOW_CASCADES: { return cascade_color(surface, shape); }
         default: { return shape * bin_color(surface); } // SHOW_RASTER
     }
 }
@@ -53,6 +55,14 @@ fn depth_grey(distance: f32) -> vec3f {
 fn pass_color(place: u32) -> vec3f {
     let is_main = place < atomicLoad(&states[PHASE_MAIN].visible_clusters);
     return select(vec3f(0.95, 0.45, 0.1), vec3f(0.2, 0.4, 0.9), is_main);
+}
+
+// Grey where there is no cascade; what is in shadow is darker.
+fn cascade_color(surface: Surface, shape: f32) -> vec3f {
+    let camera = views[debug_parameters[0].view];
+    let index = find_cascade(camera, surface.position, 0u).index;
+    let tint = select(ramp_color(0.15 + 0.25 * f32(index)), vec3f(0.5), index == NO_CASCADE);
+    return shape * tint * (0.3 + 0.7 * shadow(camera, surface.position, surface.normal));
 }
 
 // Software blue, small clusters cyan, masked green, hardware orange.

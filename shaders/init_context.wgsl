@@ -1,8 +1,9 @@
-// Start of a frame: empty counters and indirect arguments, an empty visibility buffer, and the first items of each
-// view: nodes of the instance tree.
+// Start of a frame: empty counters and indirect arguments, an empty visibility buffer or shadow map, and the first
+// items of each view: nodes of the instance tree.
 import package::layout::{RasterBin, BIN_HARDWARE, BIN_COUNT, MAX_CLUSTER_TRIANGLES, INSTANCE_BITS, INSTANCE_TREE, NODE_BITS, ALL_CHILDREN};
 
 struct InitContext {
+    first_view: u32,
     view_count: u32,
     first_seed: u32, // node of the instance tree
     seed_count: u32, // of each view
@@ -20,7 +21,7 @@ var<immediate> dispatch: InitContext;
 @group(0) @binding(9) var<storage, read_write> level_counts: array<u32>;
 @group(0) @binding(10) var<storage, read_write> level_arguments_even: array<u32>;
 @group(0) @binding(11) var<storage, read_write> level_arguments_odd: array<u32>;
-@group(0) @binding(12) var<storage, read_write> visibility: array<vec2u>;
+@group(0) @binding(12) var<storage, read_write> samples: array<vec2u>; // of the visibility buffer or the shadow maps
 @group(0) @binding(13) var<storage, read_write> overdraw: array<u32>;
 
 override clears_pixels: bool = true; // visibility and overdraw; else the host has done it
@@ -45,8 +46,8 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
     let lanes = workgroups.x * 256u;
     let i = id.x;
     if (clears_pixels) {
-        for (var k = i; k < arrayLength(&visibility); k += lanes) {
-            visibility[k] = vec2u(0u);
+        for (var k = i; k < arrayLength(&samples); k += lanes) {
+            samples[k] = vec2u(0u);
         }
         for (var k = i; k < arrayLength(&overdraw); k += lanes) {
             overdraw[k] = 0u;
@@ -57,7 +58,7 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
         states[i] = select(0u, items, i == ITEMS_PUSHED);
     }
     if (i < items) {
-        node_queue[2u * i] = ((i / dispatch.seed_count) << INSTANCE_BITS) | INSTANCE_TREE;
+        node_queue[2u * i] = ((dispatch.first_view + i / dispatch.seed_count) << INSTANCE_BITS) | INSTANCE_TREE;
         node_queue[2u * i + 1u] = (ALL_CHILDREN << NODE_BITS) | (dispatch.first_seed + i % dispatch.seed_count);
     }
     if (i < arrayLength(&cluster_arguments_main)) {

@@ -134,6 +134,9 @@ struct Material {
 // Instance.flags
 const INSTANCE_MIRRORED: u32 = 1u; // the determinant of the linear part is negative
 
+// The views of a frame: the camera, then the cascades of the shadow map.
+const FIRST_SHADOW_VIEW: u32 = 1u;
+
 // A view and an instance in one word: four bits of view above 28 bits of instance.
 const INSTANCE_BITS: u32 = 28u;
 const MAX_VIEWS: u32 = 15u;
@@ -213,6 +216,7 @@ const SHOW_RASTER: u32 = 10u;
 const SHOW_MATERIAL_BINS: u32 = 11u;
 const SHOW_OCCLUSION: u32 = 12u;
 const SHOW_PYRAMID: u32 = 13u;
+const SHOW_SHADOW_CASCADES: u32 = 14u;
 
 // Object to world: linear * p + translation. The translation is a pair so that the eye can be
 // subtracted without loss.

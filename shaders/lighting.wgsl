@@ -39,7 +39,7 @@ fn sky(direction: vec3f, width: f32) -> vec3f {
 
 fn lit(parameters: Lighting, surface: MaterialResult, position: vec3f, eye: vec3f) -> vec3f {
     let n_v = clamp(dot(surface.normal, eye), 0.0, 1.0);
-    let light = parameters.light_intensity * shadow(position, surface.normal);
+    let light = parameters.light_intensity * shadow(views[parameters.view], position, surface.normal);
     let direct = light * direct_light(surface, parameters.light_direction, eye);
     let mirrored = 2.0 * dot(surface.normal, eye) * surface.normal - eye;
     let from_sky = diffuse_color(surface) * sky(surface.normal, 1.5)

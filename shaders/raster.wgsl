@@ -1,5 +1,6 @@
 // What all rasterisers share: their bindings, the corners of a triangle on the screen, and the sample.
-import package::layout::{View, VisibleCluster, PassState, RasterBin, BinEntry, LargeTriangle, NONE, BIN_COUNT, PHASE_POST};
+import package::layout::{View, VisibleCluster, Cluster, PassState, RasterBin, BinEntry, LargeTriangle, NONE, BIN_COUNT, PHASE_POST, CLUSTER_TWO_SIDED};
+import package::decode::{has_flag};
 import package::transform::{to_screen};
 import package::edges::{snap, GUARD_PIXELS};
 
@@ -10,6 +11,7 @@ import package::edges::{snap, GUARD_PIXELS};
 @group(1) @binding(4) var<storage, read_write> large_triangles: array<LargeTriangle>;
 @group(1) @binding(5) var<storage, read> raster_arguments: array<RasterBin>; // of both passes
 @group(1) @binding(6) var<storage, read> raster_bins: array<BinEntry>;
+@group(1) @binding(8) var<storage, read_write> shadow_depth: array<atomic<u32>>; // reverse-Z bits; 0: nothing
 
 struct Raster {
     phase: u32,
@@ -17,6 +19,7 @@ struct Raster {
 var<immediate> dispatch: Raster;
 
 override count_overdraw: bool = false;
+override depth_only: bool = false; // shadow maps: no visibility, and both sides of all triangles
 
 // As depth values of corners that fixed point would not hold: before the near plane, or outside the guard band.
 const BEFORE_NEAR: f32 = -2.0;
@@ -36,8 +39,17 @@ fn bin_entry(bin: u32, index: u32) -> BinEntry {
     return entry;
 }
 
+// Whether back faces are drawn. Shadow maps have them all: an open surface then keeps the light out from both sides.
+fn draws_both_sides(cluster: Cluster) -> bool {
+    return depth_only || has_flag(cluster, CLUSTER_TWO_SIDED);
+}
+
 fn write_sample(view: View, pixel: vec2i, depth: f32, low: u32) {
     let index = view.first_pixel + u32(pixel.y) * view.size.x + u32(pixel.x);
+    if (depth_only) {
+        atomicMax(&shadow_depth[index], bitcast<u32>(depth));
+        return;
+    }
     atomicMax(&visibility[index], (u64(bitcast<u32>(depth)) << 32u) | u64(low));
     if (count_overdraw) {
         atomicAdd(&overdraw[index], 1u);

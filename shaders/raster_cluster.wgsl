@@ -1,13 +1,13 @@
 // What the software rasterisers that take whole clusters share. Vertices are decoded once into workgroup memory, then
 // one lane takes one triangle in 1/256-pixel fixed point with the top-left rule. Triangles of more than SMALL_PIXELS, and
 // those that must be clipped, are left to rasterize_large.
-import package::layout::{View, Instance, Cluster, BinEntry, LargeTriangle, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED, DISPATCH_FOLD};
+import package::layout::{View, Instance, Cluster, BinEntry, LargeTriangle, INSTANCE_MIRRORED, DISPATCH_FOLD};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view};
-import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, vertex_count, has_flag};
+import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, vertex_count};
 import package::visible::{tie_hash, sample_low_word, TRIANGLE_BITS};
 import package::edges::{PixelBox, Edges, pixel_box, is_small_span, doubled_area, make_edges};
-import package::raster::{states, dispatch, large_triangles, project, needs_clipping, oriented};
+import package::raster::{states, dispatch, large_triangles, project, needs_clipping, oriented, draws_both_sides};
 import package::slices::{slice_count};
 
 @group(1) @binding(7) var<storage, read_write> large_arguments: array<atomic<u32>>; // dispatch of rasterize_large
@@ -77,7 +77,7 @@ fn set_up(drawn: Drawn, triangle: u32, a: vec3f, b: vec3f, c: vec3f) -> Setup {
         return setup;
     }
     let area = doubled_area(a, b, c);
-    setup.is_drawn = area < 0 || (area > 0 && has_flag(drawn.cluster, CLUSTER_TWO_SIDED));
+    setup.is_drawn = area < 0 || (area > 0 && draws_both_sides(drawn.cluster));
     if (setup.is_drawn) {
         setup.edges = make_edges(a, b, c, area, setup.box.first);
     }

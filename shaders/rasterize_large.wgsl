@@ -1,12 +1,12 @@
 // Second loop of the software rasterisers: one workgroup draws one slice of a triangle that is large or must be
 // clipped, tile by tile, one pixel a lane. A slice is every slice_count-th row of tiles.
-import package::layout::{View, Instance, Cluster, INSTANCE_MIRRORED, CLUSTER_TWO_SIDED, CLUSTER_MASKED};
+import package::layout::{View, Instance, Cluster, INSTANCE_MIRRORED, CLUSTER_MASKED};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view, to_screen};
 import package::decode::{read_cluster, read_triangle, read_position, read_material, triangle_stream, position_stream, has_flag};
 import package::visible::{tie_hash, sample_low_word, sample_place, sample_triangle};
 import package::edges::{PixelBox, snap, pixel_box, tie_bias, wide_edge, depth_plane, depth_at};
-import package::raster::{visible_clusters, states, dispatch, large_triangles, write_sample, project, needs_clipping, oriented};
+import package::raster::{visible_clusters, states, dispatch, large_triangles, write_sample, project, needs_clipping, oriented, draws_both_sides};
 import package::slices::{TILE, slice_count};
 import package::clip::{clip_polygon, clipped};
 import package::mask::{Mask, read_mask_vertex, corner_weights, is_sample_masked_out};
@@ -66,7 +66,7 @@ fn rasterize_large(
     slice.cell = vec2i(vec2u(lane % u32(TILE.x), lane / u32(TILE.x)));
     let tie = tie_hash(instance_of(entry.view_instance), cluster.index);
     slice.low = sample_low_word(tie, sample_place(name)) | sample_triangle(name);
-    let is_two_sided = has_flag(cluster, CLUSTER_TWO_SIDED);
+    let is_two_sided = draws_both_sides(cluster);
     let is_masked = has_flag(cluster, CLUSTER_MASKED);
     var masked = MaskedTriangle(is_masked, needs_clipping(a, b, c), view_a, view_b, view_c, Mask());
     if (is_masked) {

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from engine.scene import Scene
 
 
+SHADOW_CASCADES = 4  # of --shadows, where no settings name another number
+
+
 def frame_settings(options: argparse.Namespace, values: dict[str, Any] | None = None) -> FrameSettings:
     """Return the defaults, overlaid by `values`, then by the settings file, then by the options given."""
     merged = dict(values or {})
@@ -27,6 +30,8 @@ def frame_settings(options: argparse.Namespace, values: dict[str, Any] | None = 
     merged |= {name: value for name, value in given.items() if value is not None}
     if options.no_occlusion:
         merged["occlusion"] = False
+    if options.shadows and not merged.get("shadow_cascades"):
+        merged["shadow_cascades"] = SHADOW_CASCADES
     return settings_from(FrameSettings, merged)
 
 

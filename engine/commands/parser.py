@@ -109,6 +109,9 @@ def _add_frame(parser: argparse.ArgumentParser) -> None:
         "--raster", choices=get_args(Raster), help="which rasteriser draws (auto: by size on the screen)"
     )
     parser.add_argument("--no-occlusion", action="store_true", help="draw what is hidden, too, in one pass")
+    parser.add_argument(
+        "--shadows", action="store_true", help="shadow maps of the light; settings shadow_* refine them"
+    )
     parser.add_argument("--view", choices=get_args(ViewMode), help="what the image shows (shaded)")
     parser.add_argument(
         "--materials", metavar="FOLDER", help="where material functions (NAME.wgsl) are looked for first"

@@ -11,6 +11,7 @@ import wgpu
 from engine import layout
 from engine.frame.queues import PHASES, Queues, bin_offset
 from engine.frame.scene_buffers import SceneBuffers
+from engine.frame.shadow_maps import RECEIVER_NAMES, ShadowMaps
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
 from engine.gpu.shader import Kernel
@@ -27,7 +28,7 @@ class Context:
     device: Device
     scene_buffers: SceneBuffers
     queues: Queues
-    view: ViewResources
+    view: ViewResources | ShadowMaps
     timer: PassTimer
     use_persistent: bool
     use_occlusion: bool
@@ -39,6 +40,9 @@ class Context:
     list_pixels: bool | None = (
         None  # shade a list of the covered pixels, also with one material function; None: by adapter
     )
+    shadow_maps: ShadowMaps | None = None  # of a frame with shadows
+    depth_only: bool = False  # the view is one of shadow maps
+    phase_labels: tuple[str, str] = PHASES  # before the names of passes
     encoder: wgpu.GPUCommandEncoder | None = None
 
     @property
@@ -55,11 +59,20 @@ class Context:
             "use_persistent": self.use_persistent,
             "use_occlusion": self.use_occlusion,
             "count_overdraw": self.view.count_overdraw,
+            "depth_only": self.depth_only,
+            "use_shadows": self.shadow_maps is not None,
             "show": self.show,
             "has_masks": self.has_masks,
             "cut_rows": self.device.is_software,
             "slice_tiles": SOFTWARE_SLICE_TILES if self.device.is_software else GPU_SLICE_TILES,
         }
+
+    @property
+    def receiver_resources(self) -> dict[str, wgpu.GPUBuffer]:
+        """What a shader that imports shadow.wgsl binds; without shadows it is not read."""
+        if self.shadow_maps:
+            return self.shadow_maps.receiver_resources
+        return dict.fromkeys(RECEIVER_NAMES, self.queues.resources["unused"])
 
     @contextmanager
     def compute_pass(self, label: str) -> Generator[wgpu.GPUComputePassEncoder]:
@@ -96,7 +109,7 @@ class PhasePass:
     @contextmanager
     def begin(self, context: Context, phase: int) -> Generator[wgpu.GPUComputePassEncoder]:
         """Record a compute pass with pipeline, bind groups and the phase as its immediate set."""
-        with context.compute_pass(f"{PHASES[phase]}/{self.NAME}") as compute:
+        with context.compute_pass(f"{context.phase_labels[phase]}/{self.NAME}") as compute:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, context.scene_buffers.bind_group(self._kernel))
             compute.set_bind_group(1, self._groups[phase])

@@ -25,8 +25,8 @@ MAIN, POST = layout.CONSTANTS["PHASE_MAIN"], layout.CONSTANTS["PHASE_POST"]
 class CullRasterize:
     """The passes of both phases, for the views that were written to the scene's buffers."""
 
-    def __init__(self, context: Context):
-        self.init_context = InitContext(context)
+    def __init__(self, context: Context, label: str = "init_context"):
+        self.init_context = InitContext(context, label)
         self.phase_passes = [
             PersistentCull(context) if context.use_persistent else LevelsCull(context),
             ClusterCull(context),
@@ -34,9 +34,9 @@ class CullRasterize:
         ]
         self.depth_pyramid = DepthPyramid(context) if context.use_occlusion else None
 
-    def encode(self, context: Context, view_count: int) -> None:
+    def encode(self, context: Context, view_count: int, first_view: int = 0) -> None:
         """Record everything from emptied buffers to the complete visibility buffer."""
-        self.init_context.encode(context, view_count)
+        self.init_context.encode(context, view_count, first_view)
         self._encode_phase(context, MAIN)
         if self.depth_pyramid:
             self.depth_pyramid.encode(context, MAIN)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from engine import layout
+from engine.frame.cascades import light_direction
 from engine.frame.context import Context
-from engine.frame.lighting import background_word, light_direction
+from engine.frame.lighting import background_word
 from engine.gpu.buffers import create_buffer, upload
 from engine.gpu.shader import Kernel, link
 from engine.settings import FrameSettings
@@ -20,7 +21,12 @@ class DebugView:
         self._kernel = Kernel(context.device, NAME, context.constants, context.runtime_checks)
         self._dtype = layout.parse_structs(link(NAME).struct_text("DebugView"))["DebugView"]
         self._parameters = create_buffer(context.device, "debug_view parameters", self._dtype.itemsize)
-        resources = {**context.queues.resources, **context.view.resources, "debug_parameters": self._parameters}
+        resources = {
+            **context.queues.resources,
+            **context.view.resources,
+            **context.receiver_resources,
+            "debug_parameters": self._parameters,
+        }
         self._group = self._kernel.bind(1, resources)
 
     def encode(self, context: Context, settings: FrameSettings, depth_scale: float) -> None:

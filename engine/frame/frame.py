@@ -3,11 +3,13 @@
     init_context
     main: persistent_cull (or levels_cull) -> cluster_cull -> rasterize_* -> depth_pyramid
     post: the same again, for what the last frame's depth pyramid hid
+    shadow: init_context -> persistent_cull -> cluster_cull -> rasterize_* once more, for all shadow maps at once
     emit_depth_targets -> bin_pixels -> base_pass -> lighting
 
 Each pass is one module of this folder and one shader of the same name. What other descriptions of this frame call
 InstanceCull is part of the traversal: it begins at the root of the instance tree, and goes on in the hierarchies of
-their meshes. cull_rasterize.py holds the first three lines. material_passes.py says which of the last four a scene
+their meshes. cull_rasterize.py holds the first three lines, shadow.py the fourth, which only a frame with shadows has.
+material_passes.py says which of the last four a scene
 needs; debug_view takes their place for an image that is not shaded.
 """
 
@@ -18,6 +20,8 @@ from engine.frame.context import Context
 from engine.frame.cull_rasterize import CullRasterize
 from engine.frame.debug_view import DebugView
 from engine.frame.material_passes import MaterialPasses
+from engine.frame.shadow import Shadow
+from engine.frame.view import ViewResources
 from engine.settings import FrameSettings
 
 
@@ -26,6 +30,7 @@ class FramePasses:
 
     def __init__(self, context: Context):
         self.cull_rasterize = CullRasterize(context)
+        self.shadow = Shadow(context) if context.shadow_maps else None
         self.material_passes: MaterialPasses | None = None
         self.debug_view: DebugView | None = None
         self.show(context)
@@ -42,12 +47,19 @@ class FramePasses:
         """Size of the lists of pixels by material function."""
         return self.material_passes.memory_bytes if self.material_passes else 0
 
-    def encode(self, context: Context, view: np.ndarray, settings: FrameSettings, depth_scale: float) -> None:
-        """Record one frame of one view (layout.VIEW record) into the context's encoder."""
+    def encode(
+        self, context: Context, view: np.ndarray, shadow_views: np.ndarray, settings: FrameSettings, depth_scale: float
+    ) -> None:
+        """Record one frame of one view (layout.VIEW record) and its shadow maps (k,) into the context's encoder."""
+        assert isinstance(context.view, ViewResources), "the camera's, not shadow maps"
         moved = context.scene_buffers.update_instances()
         view = context.view.with_history(view, moved)
-        context.scene_buffers.write_views(view.reshape(1), context.view.previous_view.reshape(1))
+        views = np.zeros(1 + len(shadow_views), layout.VIEW)  # concatenate would leave out the padding
+        views[0], views[1:] = view, shadow_views
+        context.scene_buffers.write_views(views, context.view.previous_view.reshape(1))
         self.cull_rasterize.encode(context, view_count=1)
+        if self.shadow:
+            self.shadow.encode(context, shadow_views, is_limited=settings.shadow_distance > 0.0)
         context.view.keep_history(view, is_kept=context.use_occlusion)
         if context.show == layout.CONSTANTS["SHOW_SHADED"]:
             assert self.material_passes

@@ -1,11 +1,10 @@
-"""Empty the counters, the indirect arguments and the visibility buffer."""
+"""Empty the counters, the indirect arguments and the visibility buffer or the shadow maps."""
 
 from engine.frame.context import Context, set_immediates
 from engine.gpu.shader import Kernel
 
 NAME = "init_context"
 _LANES = 256
-_PIXEL_BUFFERS = ("visibility", "overdraw")
 
 _SEEDS = 512  # items that the walk begins with, at most
 
@@ -17,25 +16,32 @@ class InitContext:
     the counters ask for.
     """
 
-    def __init__(self, context: Context):
+    def __init__(self, context: Context, label: str = NAME):
+        self._label = label
         self._clears_buffers = context.device.is_software
         constants = {"clears_pixels": not self._clears_buffers}
         self._kernel = Kernel(context.device, NAME, constants, context.runtime_checks)
-        self._group = self._kernel.bind(0, {**context.queues.resources, **context.view.resources})
+        self._samples = context.view.samples
+        self._group = self._kernel.bind(
+            0, {**context.queues.resources, **context.view.resources, "samples": self._samples}
+        )
         width, height = context.view.size
         counters = [context.queues.resources[name] for name in ("states", "raster_arguments", "level_arguments_even")]
         lanes = max(buffer.size // 4 for buffer in counters) if self._clears_buffers else width * height
         self._workgroups = min(-(-max(lanes, _SEEDS) // _LANES), 4096)
 
-    def encode(self, context: Context, view_count: int) -> None:
-        """Record the pass; culling begins with as many nodes of the instance tree as fill a GPU."""
+    def encode(self, context: Context, view_count: int, first_view: int) -> None:
+        """Record the pass: the traversal begins for `view_count` views from `first_view` on.
+
+        It begins with as many nodes of the instance tree as fill a GPU.
+        """
         limit = min(_SEEDS, context.queues.capacities.nodes) // view_count
         if self._clears_buffers:
             assert context.encoder
-            for name in _PIXEL_BUFFERS:
-                context.encoder.clear_buffer(context.view.resources[name])
-        with context.compute_pass(NAME) as compute:
+            for buffer in (self._samples, context.view.resources["overdraw"]):
+                context.encoder.clear_buffer(buffer)
+        with context.compute_pass(self._label) as compute:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, self._group)
-            set_immediates(compute, view_count, *context.scene_buffers.seeds(limit))
+            set_immediates(compute, first_view, view_count, *context.scene_buffers.seeds(limit))
             compute.dispatch_workgroups(self._workgroups)

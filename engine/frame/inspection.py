@@ -50,3 +50,12 @@ def read_visible_clusters(context: Context) -> np.ndarray:
     instances = entries["view_instance"] & np.uint32((1 << layout.CONSTANTS["INSTANCE_BITS"]) - 1)
     pairs = np.stack([instances, context.scene_buffers.cluster_index(entries["address"])], axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def read_shadow_maps(context: Context) -> np.ndarray:
+    """Return (cascades, size, size) float32 reverse-Z depth, 0: nothing; ValueError without shadows."""
+    maps = context.shadow_maps
+    if maps is None:
+        raise ValueError("there are no shadow maps without shadows; set shadow_cascades")
+    depths = read_buffer(context.device, maps.samples, np.dtype(np.float32), maps.cascades * maps.map_size**2)
+    return depths.reshape(maps.cascades, maps.map_size, maps.map_size)

@@ -4,6 +4,7 @@ import numpy as np
 
 from engine import layout
 from engine.frame.bin_pixels import ALL_BINS, BinPixels
+from engine.frame.cascades import light_direction
 from engine.frame.context import Context
 from engine.gpu.buffers import create_buffer, upload
 from engine.gpu.shader import Kernel, link
@@ -21,7 +22,7 @@ class Lighting:
         self._kernel = Kernel(context.device, NAME, constants, context.runtime_checks)
         self._dtype = layout.parse_structs(link(NAME).struct_text("Lighting"))["Lighting"]
         self._parameters = create_buffer(context.device, "lighting parameters", self._dtype.itemsize)
-        resources = {**context.view.resources, "lighting_parameters": self._parameters}
+        resources = {**context.view.resources, **context.receiver_resources, "lighting_parameters": self._parameters}
         resources |= bins.resources if bins else dict.fromkeys(("bin_ranges", "binned_pixels"), resources["overdraw"])
         self._group = self._kernel.bind(1, resources)
 
@@ -43,12 +44,6 @@ class Lighting:
                 compute.dispatch_workgroups_indirect(self._bins.arguments, 12 * ALL_BINS)
             else:
                 compute.dispatch_workgroups(-(-width // 8), -(-height // 8))
-
-
-def light_direction(settings: FrameSettings) -> np.ndarray:
-    """Return the unit vector (3,) towards the light."""
-    light = np.array(settings.light_direction)
-    return light / np.linalg.norm(light)
 
 
 def background_word(settings: FrameSettings) -> int:

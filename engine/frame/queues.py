@@ -55,6 +55,16 @@ class Capacities:
             large_triangles=whole(settings.large_triangles),
         )
 
+    @classmethod
+    def of_shadows(cls, settings: FrameSettings) -> "Capacities":
+        """Return the first capacities of the shadow maps' queues: half of the camera's, and nothing is ever hidden."""
+
+        def half(items: int) -> int:
+            return max(-(-items // (2 * _WHOLE)), 1) * _WHOLE
+
+        halved = {name: half(items) for name, items in asdict(cls.of(settings)).items()}
+        return cls(**halved | {"hidden_clusters": _WHOLE})
+
     def grown_for(self, requested: dict[str, int], binding_bytes: int) -> "Capacities":
         """Return capacities that hold what was requested, with room to spare, within what can be bound."""
 

@@ -44,8 +44,8 @@ class FrameStatistics:
     adapter: str
     traversal: str
     error_pixels: float
-    passes: dict[str, dict[str, Funnel]]  # "main" or "post" -> one of KINDS
-    clusters: dict[str, int]  # drawn in all passes, by raster class: software, small, masked, hardware
+    passes: dict[str, dict[str, Funnel]]  # "main", "post", and "shadow" where there are shadows -> one of KINDS
+    clusters: dict[str, int]  # drawn in main and post pass, by raster class: software, small, masked, hardware
     triangles: dict[str, int]
     queues: dict[str, Queue]
     memory_bytes: dict[str, int]

@@ -52,6 +52,7 @@ class ViewResources:
         self._offsets, words = pyramid_offsets(size)
         self.resources: dict[str, wgpu.GPUBuffer] = {
             "visibility": create_buffer(device, "visibility", 8 * pixels),
+            "shadow_depth": create_buffer(device, "no shadow depth", 16),  # shadow maps are views of their own
             "overdraw": create_buffer(device, "overdraw", 4 * pixels if count_overdraw else 16),
             "pyramid": create_buffer(device, "depth pyramid", 4 * words if use_occlusion else 16),
             "scene_depth": create_buffer(device, "scene depth", 4 * pixels),
@@ -63,6 +64,11 @@ class ViewResources:
         }
         if use_occlusion:  # cells that several tiles share begin as if no pixel had been seen
             upload(device, self.resources["pyramid"], np.full(words, layout.NONE, np.uint32))
+
+    @property
+    def samples(self) -> wgpu.GPUBuffer:
+        """What the rasterisers fill."""
+        return self.resources["visibility"]
 
     @property
     def memory_bytes(self) -> int:

@@ -21,6 +21,7 @@ def source_hierarchy(
     cluster_triangles: int,
     extra: np.ndarray | None,
     face_material: np.ndarray | None,
+    normals: np.ndarray | None = None,
 ) -> Hierarchy:
     """Return one level of clusters of up to `cluster_triangles`, in root groups of up to 8 clusters.
 
@@ -34,11 +35,14 @@ def source_hierarchy(
     corners = lattice * step
     center = np.tile(0.5 * (corners.min(axis=0) + corners.max(axis=0)), (groups, 1)).astype(np.float32)
     radius = np.float32(np.linalg.norm(corners.max(axis=0) - corners.min(axis=0)))
-    normals = np.tile(np.array([[0.0, 0.0, 1.0]], np.float32), (len(lattice), 1))
+    if normals is None:
+        normals = np.tile(np.array([[0.0, 0.0, 1.0]], np.float32), (len(lattice), 1))
     return Hierarchy(
         lattice=lattice,
         vertex_position=np.arange(len(lattice), dtype=np.int32),
-        attributes=normals if extra is None else np.concatenate([normals, extra], axis=1).astype(np.float32),
+        attributes=normals.astype(np.float32)
+        if extra is None
+        else np.concatenate([normals, extra], axis=1).astype(np.float32),
         faces=np.asarray(faces, np.int32),
         face_material=np.zeros(len(faces), np.int32) if face_material is None else face_material.astype(np.int32),
         cluster_first_face=first_face,
@@ -65,10 +69,12 @@ def triangle_scene(
     extra: np.ndarray | None = None,
     materials: np.ndarray | None = None,
     face_material: np.ndarray | None = None,
+    normals: np.ndarray | None = None,
 ) -> Scene:
     """Return a scene with one instance of the triangles (positions (n, 3) are snapped to the lattice `step`).
 
-    `extra` is that of `source_hierarchy`; `materials` (m,) layout.MATERIAL, of which `face_material` (f,) chooses.
+    `normals` (n, 3) are +z where none are given. `extra` is that of `source_hierarchy`; `materials` (m,) are
+    layout.MATERIAL, of which `face_material` (f,) chooses.
     """
     from engine.settings import BuildSettings
 
@@ -78,7 +84,7 @@ def triangle_scene(
         materials["flags"] = layout.CONSTANTS["MATERIAL_TWO_SIDED"] if two_sided else 0
         for name in (name for name in materials.dtype.names if name.endswith("_texture")):
             materials[name] = layout.NONE
-    hierarchy = source_hierarchy(positions, faces, step, cluster_triangles, extra, face_material)
+    hierarchy = source_hierarchy(positions, faces, step, cluster_triangles, extra, face_material, normals)
     mesh = encode_mesh(hierarchy, step, np.zeros(3), materials["flags"], BuildSettings())
     path = folder / "triangles.mlith"
     instances = np.zeros(1, asset_file.INSTANCE)
