@@ -137,9 +137,12 @@ def test_overdraw_counts_both_passes(device, raster):
 
 
 def test_materials_and_their_bins(renderer, tmp_path):
-    scene = quad_scene(tmp_path, [{"doubleSided": True}, {"doubleSided": True}])
-    (tmp_path / "plain.wgsl").write_text((layout.shader_folder() / "materials" / "gltf.wgsl").read_text())
-    for view, numbers, salt in (("materials", (0, 1), 11), ("material_bins", (0, 0), 13)):
+    scene = quad_scene(tmp_path, [{"name": "left", "doubleSided": True}, {"name": "right", "doubleSided": True}])
+    cases = [("materials", None, (0, 1), 11), ("material_bins", None, (0, 0), 13), ("material_bins", "own", (0, 1), 13)]
+    for view, function, numbers, salt in cases:
+        if function:
+            scene.set_shader(0, "right", function)
+            renderer = Renderer(renderer.device)  # a scene is uploaded once
         image = renderer.render(scene, WIDE, FrameSettings(view=view), (64, 32)).image[..., :3]
         light = colors.shape(np.array([0.0, 0.0, 1.0]))
         for number, part in zip(numbers, (image[4:-4, 4:28], image[4:-4, 36:60]), strict=True):
