@@ -70,12 +70,28 @@ def test_the_table_names_the_keys_of_every_frame(frames):
         assert keys(frame) <= documented()
 
 
+def test_shadows_add_the_same_keys_under_their_name(device, sample_asset):
+    from engine.renderer import Renderer
+
+    scene = load_scene(sample_asset("sphere", 5000))
+    settings = FrameSettings(shadow_cascades=1, shadow_size=64)
+    statistics = Renderer(device).render(scene, scene.default_camera(), settings, (64, 36)).statistics.to_dict()
+    added = without_times(keys(statistics)) - documented()
+    for name in added:
+        assert name.replace("passes.shadow.", "passes.main.").replace("queues.shadow_", "queues.") in documented()
+    assert {"passes.shadow.clusters.kept", "queues.shadow_nodes.stored"} <= added
+    labels = {name for name in keys(statistics) if name.startswith("passes_ms.shadow/")}
+    assert {name.replace("/init_context", "").replace("shadow/", "main/") for name in labels} - {
+        "passes_ms.shadow"
+    } <= documented()
+
+
 def test_labels_are_passes():
     labels = {label.rsplit("/", 1)[-1] for label in words()["LABEL"]} - {"frame"}
     modules = {path.stem for path in (ROOT / "engine" / "frame").glob("*.py")}
     shaders = {path.stem for path in shader_folder().glob("*.wgsl")}
     assert labels <= modules & shaders
-    others = {"aov"}  # not part of a frame
+    others = {"aov", "shadow"}  # not part of a frame; the other passes once more
     assert labels == (modules & shaders) - others
 
 

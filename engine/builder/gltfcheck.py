@@ -22,7 +22,6 @@ _TEXTURE = {
     "scale": "number",
     "strength": "number",
     "texCoord": "integer",
-    "extensions": {"KHR_texture_transform": {"texCoord": "integer"}},
 }
 _PACKED_VIEW = {
     "buffer!": "integer",

@@ -287,7 +287,9 @@ class _Textures:
         transform = info.get("extensions", {}).get("KHR_texture_transform")
         if transform is not None:
             self._count("texture_transforms_ignored")
-        if (transform or {}).get("texCoord", info.get("texCoord", 0)) > 0:
+        # Only counted, so whatever an ignored extension holds is no reason to refuse the file.
+        own_set = transform.get("texCoord") if isinstance(transform, dict) else None
+        if (own_set if isinstance(own_set, int) else info.get("texCoord", 0)) > 0:
             self._count("second_uv_sets_ignored")
         texture = self._document.item("textures", info["index"])
         sampler = self._document.item("samplers", texture["sampler"]) if "sampler" in texture else {}

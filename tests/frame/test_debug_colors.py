@@ -43,8 +43,8 @@ def raster_colors(renderer: Renderer) -> np.ndarray:
     queues = renderer._context.queues
     bins = read_buffer(renderer.device, queues.resources["raster_arguments"], layout.RASTER_BIN, 2 * len(BIN_NAMES))
     entries = read_buffer(
-        renderer.device, queues.resources["raster_bins"], np.dtype(np.uint32), 4 * queues.capacities.clusters
-    )
+        renderer.device, queues.resources["raster_bins"], layout.BIN_ENTRY, len(BIN_NAMES) * queues.capacities.clusters
+    )["place"]
     counts = bins["count"].reshape(len(PHASES), len(BIN_NAMES)).sum(axis=0)
     table = np.full((int(counts.sum()), 3), np.nan)
     for name, count, region in zip(BIN_NAMES, counts, entries.reshape(len(BIN_NAMES), -1), strict=True):

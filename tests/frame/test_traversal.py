@@ -155,7 +155,7 @@ def test_when_queues_cannot_grow_tau_is_raised_and_said(device, sample_asset, mo
     frame = Renderer(device).render(scene, scene.default_camera(), FrameSettings(error_pixels=0.1), (320, 180))
     assert frame.statistics.is_complete
     assert frame.statistics.error_pixels > 0.1
-    assert any("error raised" in note for note in frame.statistics.notes)
+    assert any("error_pixels raised" in note for note in frame.statistics.notes)
     assert 0 < frame.statistics.queues["clusters"].requested <= 64
 
 
