@@ -56,7 +56,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "hardware_pixels": (0.0, 1e6),
     "queue_items": (1, 1 << 28),
     "candidate_groups": (1, 1 << 28),
-    "visible_clusters": (1, 1 << 21),  # what a visibility sample can name
+    "visible_clusters": (1, 1 << 23),  # what a visibility sample can name
     "hidden_clusters": (1, 1 << 28),
     "large_triangles": (1, 1 << 28),
     "persistent_workgroups": (0, 65535),  # of one dispatch dimension, on every adapter
@@ -111,7 +111,7 @@ class FrameSettings:
     hardware_pixels: float = 0.0  # size on the screen from which clusters go to the hardware raster; 0: by the adapter
     queue_items: int = 1 << 20  # first capacity of the node queue; grows when a frame needs more
     candidate_groups: int = 1 << 18  # likewise
-    visible_clusters: int = 1 << 18  # likewise; at most 2^21
+    visible_clusters: int = 1 << 18  # likewise; at most 2^23
     hidden_clusters: int = 1 << 18  # likewise
     large_triangles: int = 1 << 18  # likewise
     persistent_workgroups: int = 0  # 0: chosen by the adapter

@@ -181,7 +181,7 @@ const PYRAMID_SHARED_LEVEL: u32 = 7u;
 const DISPATCH_FOLD: u32 = 32768u;
 
 // A visibility sample names a place in the list of visible clusters with this many bits.
-const PLACE_BITS: u32 = 21u;
+const PLACE_BITS: u32 = 23u;
 
 // Raster classes of visible clusters. Each has a bin: a region of raster_bins that lists them.
 const BIN_SOFTWARE: u32 = 0u;

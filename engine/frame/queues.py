@@ -71,10 +71,11 @@ class Capacities:
         def grow(name: str, capacity: int) -> int:
             if requested[name] <= capacity:
                 return capacity
-            limit = MAX_VISIBLE_CLUSTERS if name == "clusters" else items
+            limit = min(MAX_VISIBLE_CLUSTERS, entries) if name == "clusters" else items
             return min(max(1 << (requested[name] * 5 // 4 - 1).bit_length(), capacity), items, limit)
 
-        # The node queue holds two halves.
+        # The node queue holds two halves, and each raster class has a bin as long as the list of visible clusters.
+        entries = binding_bytes // (BINS * layout.BIN_ENTRY.itemsize * _WHOLE) * _WHOLE
         items = binding_bytes // (len(PHASES) * layout.WORK_ITEM.itemsize * _WHOLE) * _WHOLE
         return Capacities(**{name: grow(name, capacity) for name, capacity in asdict(self).items()})
 
