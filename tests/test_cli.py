@@ -284,6 +284,22 @@ def test_cache_key_changes_with_the_settings(sample_mesh):
     assert len(keys) == 2
 
 
+def test_bench_measures_frames_again_that_outgrew_the_queues(device, sample_asset):
+    from engine.camera import Camera
+    from engine.renderer import Renderer
+    from engine.scene import load_scene
+
+    scene = load_scene(sample_asset("sphere"))
+    low, high = scene.bounds()
+    far = Camera(tuple(high + 200.0 * (high - low)), tuple(high), fov_degrees=10.0)
+    cameras = [far, scene.default_camera(), far, scene.default_camera(), far]
+    settings = FrameSettings(error_pixels=0.2, visible_clusters=4, candidate_groups=4, queue_items=4)
+    experiment = {"size": (64, 36), "warm_up": 0}
+    records = list(bench._measure(Renderer(device), scene, cameras, settings, experiment))
+    assert sorted(record["frame"] for record in records) == [0, 1, 2, 3, 4]
+    assert all(record["statistics"]["is_complete"] for record in records)
+
+
 def test_bench_writes_one_line_per_frame(tmp_path, sample_asset, capsys, device):
     out = tmp_path / "bench.jsonl"
     line = ["bench", str(sample_asset("sphere")), "--size", "64x36", "--frames", "3", "--warm-up", "1"]

@@ -84,12 +84,15 @@ def _measure(renderer: Any, scene: Any, cameras: list[Any], settings: Any, exper
     size, warm_up = tuple(experiment["size"]), experiment["warm_up"]
     renderer.render(scene, cameras[-warm_up % len(cameras)], settings, size=size)  # lets the queues grow
     path = [(number, cameras[number % len(cameras)]) for number in range(-warm_up, len(cameras))]
+    again = []  # the queues were too small for them; not before the frames in flight have arrived
     for number, frame, wall_ms in _frames_in_flight(renderer, scene, path, settings, size):
-        if number < 0:
-            continue
-        if not frame.is_complete:  # the queues were too small: let them grow, and measure it again alone
-            renderer.render(scene, cameras[number], settings, size=size)
-            [(_, frame, wall_ms)] = _frames_in_flight(renderer, scene, [(number, cameras[number])], settings, size)
+        if number >= 0 and not frame.is_complete:
+            again.append(number)
+        elif number >= 0:
+            yield {"kind": "frame", "frame": number, "wall_ms": wall_ms, "statistics": frame.to_dict()}
+    for number in again:
+        renderer.render(scene, cameras[number], settings, size=size)  # lets them grow
+        [(_, frame, wall_ms)] = _frames_in_flight(renderer, scene, [(number, cameras[number])], settings, size)
         yield {"kind": "frame", "frame": number, "wall_ms": wall_ms, "statistics": frame.to_dict()}
 
 
