@@ -1,6 +1,6 @@
 // The other traversal: one indirect dispatch for each level of instance tree and hierarchies. It needs no promise about
 // the progress of threads, and must find the same groups as persistent_cull. Eight lanes an item, a child each.
-import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, OUTCOME_NONE, PHASE_MAIN, PHASE_POST, MAX_LEVELS};
+import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, OUTCOME_NONE, ALL_CHILDREN, PHASE_MAIN, PHASE_POST, MAX_LEVELS};
 import package::queue::{node_queue, node_capacity, item_word, level_counts, level_start, reserve_items, store_item, push_group};
 import package::subgroup::{subgroup_lane};
 import package::traversal::{Visit, visit_child, item_node};
@@ -51,7 +51,7 @@ fn levels_cull(
     let is_pushed = is_kept && !visit.is_group;
     let slot = reserve_items(phase, dispatch.level + 1u, start + count, is_pushed, false);
     if (is_pushed) {
-        store_item(phase, slot, visit.view_instance, visit.target_item, 0xffu);
+        store_item(phase, slot, visit.view_instance, visit.target_item, ALL_CHILDREN);
     }
     let children = atomicLoad(&hidden[team]);
     let is_leader = is_real && lane % 8u == 0u;

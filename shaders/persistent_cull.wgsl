@@ -2,10 +2,11 @@
 // queue until every item that was pushed is finished (Karis et al., "Nanite: A Deep Dive", SIGGRAPH 2021).
 //
 // Eight lanes are a team and take one item, a child each. A team looks at one slot per turn and never waits inside a
-// turn, so a team without work cannot hold up a sibling that has some; a subgroup ends when all of its teams do. Only lanes that run take tickets, hence
-// workgroups that have not started yet own nothing that others wait for. A subgroup takes its tickets, and reports
-// what it finished, with one atomic each. Subgroups have at least eight lanes, a multiple of eight.
-import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, PHASE_MAIN, PHASE_POST};
+// turn, so a team without work cannot hold up a sibling that has some; a subgroup ends when all of its teams do. Only
+// lanes that run take tickets, hence workgroups that have not started yet own nothing that others wait for. A
+// subgroup takes its tickets, and reports what it finished, with one atomic each. Subgroups have at least eight
+// lanes, a multiple of eight.
+import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, OUTCOME_NONE, ALL_CHILDREN, PHASE_MAIN, PHASE_POST};
 import package::queue::{states, node_queue, node_capacity, item_word, reserve_items, store_item, push_group};
 import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 import package::traversal::{Visit, visit_child, item_node};
@@ -81,7 +82,7 @@ fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builti
         let node_word = subgroupShuffle(words.y, leader);
         let is_ready = view_instance != NONE && node_word != NONE;
         var visit = Visit();
-        visit.outcome = OUTCOME_OCCLUSION + 1u;
+        visit.outcome = OUTCOME_NONE;
         if (is_ready) {
             visit = visit_child(view_instance, node_word, lane & 7u, phase);
             count_outcome(visit.kind, visit.outcome);
@@ -100,7 +101,7 @@ fn persistent_cull(@builtin(local_invocation_index) workgroup_lane: u32, @builti
         }
         let slot = reserve_items(phase, 0u, 0u, is_pushed, is_leader && is_ready);
         if (is_pushed) {
-            store_item(phase, slot, visit.view_instance, visit.target_item, 0xffu);
+            store_item(phase, slot, visit.view_instance, visit.target_item, ALL_CHILDREN);
         }
         if (is_ready) {
             idle_turns = 0u;

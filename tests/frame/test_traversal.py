@@ -278,7 +278,7 @@ MUTATIONS = {
     "rectangles are cut": ("occlusion", "low = min(low, place);", "low = place;"),
     "a child is forgotten": (
         "persistent_cull",
-        "store_item(phase, slot, visit.view_instance, visit.target_item, 0xffu)",
+        "store_item(phase, slot, visit.view_instance, visit.target_item, ALL_CHILDREN)",
         "store_item(phase, slot, visit.view_instance, visit.target_item, 0x7fu)",
     ),
 }
