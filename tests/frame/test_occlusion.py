@@ -92,6 +92,38 @@ def test_occlusion_changes_no_pixel(device, sample_asset, traversal, size, gap):
         assert late > 0, "the cuts uncover something"
 
 
+@pytest.mark.parametrize("name", ["bun_zipper_69k.ply", "lucy_100k.ply"])
+def test_occlusion_changes_no_pixel_of_scans(device, meshes, tmp_path, name):
+    """Real meshes: open borders, uneven clusters, long diagonals; a moving camera, cuts, and instances that move."""
+    from engine.builder import build
+    from engine.settings import BuildSettings
+
+    if meshes is None:
+        pytest.skip("needs the real meshes (MICROLITH_MESHES)")
+    build([meshes / "scans" / name], tmp_path / "scan.mlith", BuildSettings(), None, lambda *_: None)
+    scene = street(tmp_path / "scan.mlith", gap=1.0)
+    on, off = Renderer(device), Renderer(device)
+    hidden, late, size = 0, 0, (211, 130)
+    for number, camera in enumerate(path(4)):
+        if number == 2:
+            records = scene.instances[:5]
+            moved = np.stack(
+                [records[axis] for axis in ("linear_x", "linear_y", "linear_z", "translation_high")], axis=2
+            )
+            moved = moved.astype(float)
+            moved[:, :, 3] -= moved[:, :, :3] @ scene.mesh_origins[0]
+            moved[:, 1, 3] += 1.5
+            scene.set_transforms(np.arange(5), moved)
+        statistics = on.render(scene, camera, FrameSettings(error_pixels=0.5), size).statistics
+        off.render(scene, camera, FrameSettings(error_pixels=0.5, occlusion=False), size)
+        assert_same_pixels(on, off)
+        post = statistics.passes["post"]
+        hidden += sum(post[kind].culled["occlusion"] for kind in ("instances", "nodes", "clusters"))
+        late += post["clusters"].kept
+    assert hidden > 100
+    assert late > 20
+
+
 @pytest.mark.parametrize("traversal", ["persistent", "levels"])
 def test_occlusion_changes_no_pixel_when_instances_move(device, sample_asset, traversal):
     scene = street(sample_asset("sphere", 5000))
