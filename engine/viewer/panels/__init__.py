@@ -1,0 +1,1 @@
+"""The panels of the viewer, one module each; every one reads ViewerState and calls Actions."""
