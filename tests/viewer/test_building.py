@@ -102,6 +102,14 @@ def test_a_child_that_does_not_listen_is_killed(large, tmp_path, monkeypatch):
     assert process.poll() == "the build was ended by signal 9; is there enough memory?"
 
 
+def test_the_child_ends_with_its_input(large, tmp_path):
+    process = BuildProcess(large, tmp_path / "a.mlith")
+    wait_until(lambda: process.progress.stage == "read")
+    process._process.stdin.close()  # somebody still reads what it says: only this tells it to end
+    assert finish(process)[0] == "interrupted"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_child_ends_when_this_process_dies(large, tmp_path):
     program = (
         "import sys, time; from pathlib import Path; from engine.viewer.building import BuildProcess\n"

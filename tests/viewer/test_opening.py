@@ -70,6 +70,11 @@ def test_an_asset_is_opened_and_drawn(device, renderer, sample_asset):
     expected = renderer.render(scene, scene.default_camera(), FrameSettings(), SIZE).image
     assert np.array_equal(picture(renderer, result), expected)
     assert renderer._scene_buffers is result.scene_buffers
+    again = SceneBuffers(device, result.scene)
+    renderer.load(result.scene, scene_buffers=again)
+    assert renderer._scene_buffers is again
+    renderer.load(result.scene)
+    assert renderer._scene_buffers is again
     assert said[0][0].endswith(path.name)
     assert all(fraction is None or 0.0 <= fraction <= 1.0 for _, fraction in said)
 
