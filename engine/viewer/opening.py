@@ -82,6 +82,8 @@ class OpenJob:
         for file, asset in zip(files, assets):
             self._say(f"loading {file.name}", None)
             scenes.append(load_scene(asset))
+            if asset is not file:  # what the cache calls it says nothing to the user
+                scenes[-1].asset_names = [file.stem]
         self._say(f"loading {_named(files)}", None)
         scene = scenes[0] if len(scenes) == 1 else join_scenes(scenes)
         return Opened(scene, SceneBuffers(self._device, scene, self._progress))

@@ -101,7 +101,9 @@ def test_several_files_and_a_base_scene(device, renderer, cache, sample_mesh, sa
     base = load_scene(sample_asset("sphere"))
     base.set_transforms(np.array([0]), np.diag([40.0, 40.0, 40.0, 1.0])[None])
     result = opened(OpenJob([sample_mesh("terrain"), sample_asset("parts")], device, base))
-    assert result.scene.asset_names[0] == sample_asset("sphere").stem
+    assert result.scene.asset_names == [
+        path.stem for path in (sample_asset("sphere"), sample_mesh("terrain"), sample_asset("parts"))
+    ]
     assert len(result.scene.assets) == 3
     assert result.scene.instance_count == 2 + load_scene(sample_asset("parts")).instance_count
     assert base.instance_count == 1
