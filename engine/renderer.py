@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from engine import layout
 from engine.camera import Camera, view_record
 from engine.frame import inspection
+from engine.frame.adaptation import adapted
 from engine.frame.aov import Aov, check_aov
 from engine.frame.cascades import cascade_count, cascade_views
 from engine.frame.context import Context
@@ -17,10 +18,11 @@ from engine.frame.frame import FramePasses
 from engine.frame.queues import PHASES, Capacities, Queues
 from engine.frame.scene_buffers import Progress, SceneBuffers
 from engine.frame.shadow_maps import ShadowMaps
-from engine.frame.statistics import FrameStatistics, by_bin, funnels, queue_fill
+from engine.frame.statistics import SHADOW_PREFIX, FrameStatistics, by_bin, funnels, queue_fill
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
 from engine.gpu.readback import ReadbackRing
+from engine.gpu.shader import forget_linked
 from engine.gpu.timing import PassTimer
 from engine.scene import Scene
 from engine.settings import FrameSettings
@@ -28,7 +30,6 @@ from engine.thresholds import NO_HARDWARE_PIXELS, thresholds_of
 
 log = logging.getLogger("engine")
 
-SHADOW_PREFIX = "shadow_"  # of the names of the shadow maps' queues
 MAX_ATTEMPTS = 24  # a frame is drawn again while its queues grow, its traversal changes or tau is raised
 
 
@@ -75,6 +76,8 @@ class Renderer:
         self._queues: Queues | None = None
         self._asked: Capacities | None = None
         self._key: tuple = ()
+        self._last_settings: FrameSettings | None = None
+        self._set_owner: tuple[Scene, Queues] | None = None  # whose visible set the queues hold, if it can be kept
         self._submitted = 0
         self._broken_until = 0  # frames up to this number met a queue that an aborted frame had left in disorder
         self._stood_still = False
@@ -108,7 +111,8 @@ class Renderer:
             [(_, statistics)] = self.collect(wait=True)
             if statistics.is_complete:
                 break
-            settings = self._adapt(settings, statistics, notes)
+            settings, changes = self.adapt(settings, statistics)
+            notes += changes
         else:
             raise RuntimeError(f"the frame is still incomplete after {MAX_ATTEMPTS} attempts: {'; '.join(notes)}")
         statistics.notes = notes + statistics.notes
@@ -116,15 +120,28 @@ class Renderer:
         return Frame(image, {name: self.read_aov(name) for name in aovs}, statistics)
 
     def submit(
-        self, scene: Scene, camera: Camera, settings: FrameSettings, size: tuple[int, int], tag: object = None
+        self,
+        scene: Scene,
+        camera: Camera,
+        settings: FrameSettings,
+        size: tuple[int, int],
+        tag: object = None,
+        keeps_set: bool = False,
     ) -> None:
-        """Send one frame to the GPU without waiting; its statistics come from `collect` with `tag`."""
+        """Send one frame to the GPU without waiting; its statistics come from `collect` with `tag`.
+
+        With `keeps_set` nothing is culled: the clusters that the last frame drew are drawn again, seen from `camera`,
+        in any size. Both frames must have `raster` software: clusters of the hardware raster cannot be clipped.
+        Raises ValueError where there is no set to keep.
+        """
         self.load(scene)
         self._prepare(settings, size)
+        self._last_settings = settings
         context, passes = self._context, self._passes
         assert context is not None
         assert passes is not None
         assert self._capacities is not None
+        self._check_set(scene, settings, keeps_set)
         shadow_maps = context.shadow_maps
         bounds = scene.bounds() if camera.orthographic_height or shadow_maps else None
         view = view_record(camera, size, settings, bounds=bounds)
@@ -133,7 +150,7 @@ class Renderer:
         gpu = self.device.wgpu_device
         context.encoder = gpu.create_command_encoder(label="frame")
         self._timer.begin(context.encoder, settings.pass_times)
-        passes.encode(context, view, shadow_views, settings, depth_scale=camera.distance)
+        passes.encode(context, view, shadow_views, settings, camera.distance, keeps_set)
         self._timer.resolve(context.encoder)
         sources = [(context.queues.resources["states"], len(PHASES) * layout.PASS_STATE.itemsize)]
         if shadow_maps:
@@ -158,6 +175,26 @@ class Renderer:
     def is_full(self) -> bool:
         """Whether as many frames are in flight as the read-back ring holds; collect before the next `submit`."""
         return self._readback.is_full
+
+    def reload_shaders(self) -> None:
+        """Compile anew what the shader files hold now; the next frame is drawn with it.
+
+        Raises ShaderError, which names file and line, and then goes on with what there was; RuntimeError where the
+        structures of layout.wgsl have changed.
+        """
+        if layout.shader_folder().joinpath("layout.wgsl").read_text(encoding="utf-8") != layout.LAYOUT_TEXT:
+            raise RuntimeError("layout.wgsl has changed: host and GPU share it, so start again")
+        forget_linked()
+        if self._context is None or self._last_settings is None:
+            return
+        if self._scene_buffers:
+            self._scene_buffers.forget_bind_groups()
+        key, self._key = self._key, ()
+        try:
+            self._prepare(self._last_settings, self._context.view.size)
+        except BaseException:
+            self._key = key
+            raise
 
     def read_image(self) -> np.ndarray:
         """Return the image of the frame drawn last, (height, width, 4) uint8 sRGB; waits for the GPU."""
@@ -192,6 +229,14 @@ class Renderer:
         """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and scene-wide cluster."""
         return inspection.read_visible_clusters(self._drawn())
 
+    def _check_set(self, scene: Scene, settings: FrameSettings, keeps_set: bool) -> None:
+        """Raise ValueError where `keeps_set` asks for a set that is not there; note whose set there will be."""
+        assert self._queues
+        owner = (scene, self._queues) if settings.raster == "software" else None
+        if keeps_set and (owner is None or self._set_owner != owner):
+            raise ValueError("there is no visible set to keep: draw a frame of this scene with raster 'software' first")
+        self._set_owner = owner
+
     def _drawn(self) -> Context:
         """Return what the frame drawn last was drawn with."""
         assert self._context, "render a frame first"
@@ -225,12 +270,13 @@ class Renderer:
             assert self._passes
             self._context.persistent_workgroups = workgroups  # the size of a dispatch: no pipeline depends on it
             if self._context.show != show:
-                self._context.show = show
-                self._passes.show(self._context)
+                context = replace(self._context, show=show)
+                self._passes.show(context)
+                self._context = context
             return
         if self._queues is None or self._queues.capacities != self._capacities:
             self._queues = Queues(self.device, self._capacities)
-        self._context = Context(
+        context = Context(
             device=self.device,
             scene_buffers=self._scene_buffers,
             queues=self._queues,
@@ -245,7 +291,8 @@ class Renderer:
             material_folder=Path(settings.materials) if settings.materials else None,
             shadow_maps=self._prepared_shadow_maps(settings),
         )
-        self._passes, self._aov, self._key = FramePasses(self._context), None, key
+        passes = FramePasses(context)  # an error in a shader leaves what there was
+        self._context, self._passes, self._aov, self._key = context, passes, None, key
 
     def _prepared_shadow_maps(self, settings: FrameSettings) -> ShadowMaps | None:
         """Return the shadow maps that the settings ask for: those of the last frame if they fit."""
@@ -277,37 +324,19 @@ class Renderer:
             )
         return settings.traversal == "persistent"
 
-    def _adapt(self, settings: FrameSettings, statistics: FrameStatistics, notes: list[str]) -> FrameSettings:
-        """Return settings for another attempt at an incomplete frame; grow what was too small and note it."""
-        assert self._capacities
-        if statistics.is_aborted:
-            notes.append("the persistent traversal stood still; drawn with levels")
-            log.warning(notes[-1])
-            return replace(settings, traversal="levels")
-        requested = {name: queue.requested for name, queue in statistics.queues.items()}
-        before = self._capacities, self._shadow_capacities
-        self._capacities = self._grown(self._capacities, requested, "", notes)
-        if self._shadow_capacities and SHADOW_PREFIX + "nodes" in requested:
-            self._shadow_capacities = self._grown(self._shadow_capacities, requested, SHADOW_PREFIX, notes)
-        if (self._capacities, self._shadow_capacities) != before:
-            return settings
-        is_full = {name: queue.requested > queue.capacity for name, queue in statistics.queues.items()}
-        is_shadow = not any(full for name, full in is_full.items() if not name.startswith(SHADOW_PREFIX))
-        name = "shadow_error_pixels" if is_shadow else "error_pixels"
-        raised = max(1.25 * getattr(settings, name), 0.25)
-        notes.append(f"{name} raised from {getattr(settings, name):g} to {raised:g}: the queues cannot grow further")
-        log.warning(notes[-1])
-        return replace(settings, **{name: raised})
+    def adapt(self, settings: FrameSettings, statistics: FrameStatistics) -> tuple[FrameSettings, list[str]]:
+        """Return settings for another attempt at an incomplete frame, and notes; grow what was too small.
 
-    def _grown(self, capacities: Capacities, requested: dict[str, int], prefix: str, notes: list[str]) -> Capacities:
-        """Return capacities for what was requested of the queues whose names begin with `prefix`; note a change."""
+        `render` does it by itself; a loop of `submit` and `collect` asks for it when a frame comes back incomplete.
+        """
+        assert self._capacities
         limits = self.device.limits
-        binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
-        grown = capacities.grown_for({name: requested[prefix + name] for name in asdict(capacities)}, binding)
-        if grown != capacities:
-            counts = ", ".join(f"{count} {prefix}{name}" for name, count in asdict(grown).items())
-            notes.append(f"queues grown: {counts}")
-        return grown
+        binding_bytes = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
+        result = adapted(settings, statistics, self._capacities, self._shadow_capacities, binding_bytes)
+        self._capacities, self._shadow_capacities = result.capacities, result.shadow_capacities
+        if result.settings != settings:
+            log.warning(result.notes[-1])
+        return result.settings, list(result.notes)
 
     def _recover(self) -> None:
         """After an aborted frame: what it left in the queue would mislead the next ones, those in flight included."""

@@ -108,6 +108,11 @@ class SceneBuffers:
             self._bind_groups["scene"] = kernel.bind(0, self._tables)
         return self._bind_groups["scene"]
 
+    def forget_bind_groups(self) -> None:
+        """Make the bind groups anew when they are asked for: the layouts of reloaded shaders may be others."""
+        self._bind_groups.clear()
+        self.textures.forget_bind_group()
+
     def _upload_pages(self, progress: Progress | None) -> None:
         limits = self._device.limits
         binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"]) // 4

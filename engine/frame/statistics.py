@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.frame.queues import BIN_NAMES, Capacities
 
+SHADOW_PREFIX = "shadow_"  # of the names of the shadow maps' queues
 KINDS = ("instance_nodes", "instances", "nodes", "clusters", "triangles")  # TALLY_* of layout.wgsl
 OUTCOMES = ("kept", "frustum", "detail", "size", "occlusion")  # OUTCOME_*
 

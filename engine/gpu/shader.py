@@ -73,6 +73,11 @@ def link(name: str, folder: Path | None = None, modules: Modules = ()) -> Linked
     return LinkedShader(name, text, origin, _find_bindings(text), _immediate_bytes(text))
 
 
+def forget_linked() -> None:
+    """Read the shader files again when they are asked for; kernels that were made keep what they have."""
+    link.cache_clear()
+
+
 def _immediate_bytes(text: str) -> int:
     text = _without_comments(text)
     immediate = _IMMEDIATE.search(text)
@@ -263,10 +268,12 @@ class ShaderKernel:
         return len(self._layouts)
 
     def bind(self, group: int, resources: Mapping[str, Any]) -> wgpu.GPUBindGroup:
-        """Return a bind group with buffers, texture views and samplers by variable name; KeyError: one is missing."""
+        """Return a bind group with buffers, texture views and samplers by variable name; ShaderError: one is missing."""
         entries = []
         for binding in self.shader.bindings:
             if binding.group == group:
+                if binding.name not in resources:
+                    raise ShaderError(f"{self.shader.name}: the engine has nothing to bind to {binding.name!r}")
                 resource = resources[binding.name]
                 entries.append(
                     {
