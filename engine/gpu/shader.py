@@ -268,7 +268,7 @@ class ShaderKernel:
         return len(self._layouts)
 
     def bind(self, group: int, resources: Mapping[str, Any]) -> wgpu.GPUBindGroup:
-        """Return a bind group with buffers, texture views and samplers by variable name; ShaderError: one is missing."""
+        """Return a bind group with buffers, texture views and samplers by variable name. Raises ShaderError."""
         entries = []
         for binding in self.shader.bindings:
             if binding.group == group:

@@ -84,7 +84,7 @@ def test_a_module_may_lie_elsewhere(tmp_path):
 
 
 def test_a_missing_resource_is_named(device):
-    with pytest.raises(KeyError, match="state"):
+    with pytest.raises(ShaderError, match="nothing to bind to 'states'"):
         Kernel(device, "init_context").bind(0, {})
 
 
