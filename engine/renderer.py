@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import wgpu
 
 from engine import layout
 from engine.camera import Camera, view_record
@@ -15,6 +16,7 @@ from engine.frame.aov import Aov, check_aov
 from engine.frame.cascades import cascade_count, cascade_views
 from engine.frame.context import Context
 from engine.frame.frame import FramePasses
+from engine.frame.present import Present
 from engine.frame.queues import PHASES, Capacities, Queues
 from engine.frame.scene_buffers import Progress, SceneBuffers
 from engine.frame.shadow_maps import ShadowMaps
@@ -26,7 +28,7 @@ from engine.gpu.shader import forget_linked
 from engine.gpu.timing import PassTimer
 from engine.scene import Scene
 from engine.settings import FrameSettings
-from engine.thresholds import NO_HARDWARE_PIXELS, thresholds_of
+from engine.thresholds import NO_HARDWARE_PIXELS, hardware_pixels, is_persistent, thresholds_of
 
 log = logging.getLogger("engine")
 
@@ -73,6 +75,7 @@ class Renderer:
         self._context: Context | None = None
         self._passes: FramePasses | None = None
         self._aov: Aov | None = None
+        self._presents: dict[str, Present] = {}  # by the format of their target
         self._queues: Queues | None = None
         self._asked: Capacities | None = None
         self._key: tuple = ()
@@ -146,7 +149,7 @@ class Renderer:
         bounds = scene.bounds() if camera.orthographic_height or shadow_maps else None
         view = view_record(camera, size, settings, bounds=bounds)
         shadow_views = cascade_views(camera, size, settings, bounds) if bounds else np.zeros(0, layout.VIEW)
-        view["hardware_pixels"] = self._hardware_pixels(settings)
+        view["hardware_pixels"] = hardware_pixels(self.device, settings)
         gpu = self.device.wgpu_device
         context.encoder = gpu.create_command_encoder(label="frame")
         self._timer.begin(context.encoder, settings.pass_times)
@@ -176,6 +179,15 @@ class Renderer:
         """Whether as many frames are in flight as the read-back ring holds; collect before the next `submit`."""
         return self._readback.is_full
 
+    def present(self, target: wgpu.GPUTexture) -> None:
+        """Draw the image of the last frame over all of `target`, a colour attachment of any format and size."""
+        if target.format not in self._presents:
+            self._presents[target.format] = Present(self.device, target.format)
+        gpu = self.device.wgpu_device
+        encoder = gpu.create_command_encoder(label="present")
+        self._presents[target.format].encode(self._drawn(), encoder, target)
+        gpu.queue.submit([encoder.finish()])
+
     def reload_shaders(self) -> None:
         """Compile anew what the shader files hold now; the next frame is drawn with it.
 
@@ -191,10 +203,12 @@ class Renderer:
             self._scene_buffers.forget_bind_groups()
         key, self._key = self._key, ()
         try:
+            presents = {target_format: Present(self.device, target_format) for target_format in self._presents}
             self._prepare(self._last_settings, self._context.view.size)
         except BaseException:
             self._key = key
             raise
+        self._presents = presents
 
     def read_image(self) -> np.ndarray:
         """Return the image of the frame drawn last, (height, width, 4) uint8 sRGB; waits for the GPU."""
@@ -249,11 +263,11 @@ class Renderer:
         if self._capacities is None or asked != self._asked:
             self._capacities = self._asked = asked
             self._shadow_capacities = Capacities.of_shadows(settings)
-        persistent = self._use_persistent(settings)
+        persistent = is_persistent(self.device, settings, self._stood_still)
         workgroups = settings.persistent_workgroups or thresholds_of(self.device).persistent_workgroups
         show = layout.CONSTANTS[f"SHOW_{settings.view.upper()}"]
         overdraw = settings.view == "overdraw"
-        uses_hardware = self._hardware_pixels(settings) < NO_HARDWARE_PIXELS
+        uses_hardware = hardware_pixels(self.device, settings) < NO_HARDWARE_PIXELS
         key = (
             self._capacities,
             size,
@@ -306,23 +320,6 @@ class Renderer:
         if not is_fit:
             self._shadow_maps = ShadowMaps(self.device, size, count, self._shadow_capacities) if count else None
         return self._shadow_maps
-
-    def _hardware_pixels(self, settings: FrameSettings) -> float:
-        """Return the size on the screen from which clusters go to the hardware raster."""
-        if settings.raster != "auto":
-            return 0.0 if settings.raster == "hardware" else NO_HARDWARE_PIXELS
-        return settings.hardware_pixels or thresholds_of(self.device).hardware_pixels
-
-    def _use_persistent(self, settings: FrameSettings) -> bool:
-        """Return whether the persistent traversal is asked for, or is `auto` here and never stood still."""
-        if settings.traversal == "auto":
-            return thresholds_of(self.device).traversal == "persistent" and not self._stood_still
-        if settings.traversal == "persistent" and "shader-int64-atomic-all-ops" not in self.device.features:
-            raise RuntimeError(
-                f"{self.device.adapter_name} lacks shader-int64-atomic-all-ops, which the persistent traversal needs;"
-                " use --traversal levels"
-            )
-        return settings.traversal == "persistent"
 
     def adapt(self, settings: FrameSettings, statistics: FrameStatistics) -> tuple[FrameSettings, list[str]]:
         """Return settings for another attempt at an incomplete frame, and notes; grow what was too small.
