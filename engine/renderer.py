@@ -85,10 +85,14 @@ class Renderer:
         self._broken_until = 0  # frames up to this number met a queue that an aborted frame had left in disorder
         self._stood_still = False
 
-    def load(self, scene: Scene, progress: Progress | None = None) -> None:
-        """Upload a scene; `render` does it when the scene is new. Raises CapacityError where it does not fit."""
-        if self._scene_buffers is None or self._scene_buffers.scene is not scene:
-            self._scene_buffers = SceneBuffers(self.device, scene, progress)
+    def load(self, scene: Scene, progress: Progress | None = None, scene_buffers: SceneBuffers | None = None) -> None:
+        """Upload a scene; `render` does it when the scene is new. Raises CapacityError where it does not fit.
+
+        `scene_buffers` of this scene and device, made elsewhere (in another thread), are taken as they are.
+        """
+        if scene_buffers or self._scene_buffers is None or self._scene_buffers.scene is not scene:
+            self._scene_buffers = scene_buffers or SceneBuffers(self.device, scene, progress)
+            assert self._scene_buffers.scene is scene
             self._key = ()
 
     def render(
