@@ -60,7 +60,7 @@ def flattened(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         if isinstance(value, dict):
             flat |= flattened(value, f"{prefix}{name}.")
-        elif name == "size":
+        elif isinstance(value, tuple):
             flat |= {f"{prefix}width_pixels": value[0], f"{prefix}height_pixels": value[1]}
         elif isinstance(value, list):
             flat[prefix + name] = "; ".join(map(str, value))

@@ -14,7 +14,7 @@ from engine.viewer.state import ViewerState
 FIELDS = {field.name: field for field in dataclasses.fields(FrameSettings)}
 COLORS = ("background",)  # triples that are colours
 _LARGEST_IMMEDIATE = 255  # whole numbers that may be larger size a buffer: taken when the drag ends
-_LABEL_FONT_SIZES = 10.5
+_LABEL_FONT_SIZES, _LABEL_SHARE = 10.5, 0.47  # width of a name, and at most this share of the window
 _LONGEST_NUMBER = 2**31 - 1  # of imgui's whole numbers
 
 
@@ -41,7 +41,7 @@ def draw_field(state: ViewerState, name: str) -> None:
     imgui.align_text_to_frame_padding()
     imgui.text_unformatted(name)
     widgets.tip(_full_help(name))
-    imgui.same_line(_LABEL_FONT_SIZES * imgui.get_font_size())
+    imgui.same_line(min(_LABEL_FONT_SIZES * imgui.get_font_size(), _LABEL_SHARE * imgui.get_window_width()))
     is_changed = value != field.default
     button = imgui.calc_text_size("reset").x + 2 * imgui.get_style().frame_padding.x
     imgui.set_next_item_width(imgui.get_content_region_avail().x - button - imgui.get_style().item_spacing.x)

@@ -12,7 +12,7 @@ _FONTS = Path(imgui_bundle.__file__).parent / "assets" / "fonts"
 _FONT = "Roboto/Roboto-Regular.ttf"
 
 _BACKGROUND, _DARK, _BAR = (0.085, 0.09, 0.10), (0.065, 0.07, 0.08), (0.11, 0.115, 0.13)
-_FRAME, _LINE, _TEXT = (0.155, 0.165, 0.185), (0.20, 0.215, 0.24), (0.88, 0.89, 0.90)
+_FRAME, _LINE, _TEXT = (0.17, 0.181, 0.203), (0.20, 0.215, 0.24), (0.88, 0.89, 0.90)
 EMPTY: Color = (0.14, 0.148, 0.165)  # of a bar that nothing fills
 DIM: Color = (0.53, 0.55, 0.58)
 

@@ -28,7 +28,7 @@ VIEW_TEXTS: dict[str, str] = {  # as in the table of README.md
     "occlusion": "what the main pass drew blue, what the post pass drew orange",
     "pyramid": "the depth pyramid left for the next frame: a tile for each level, the visibility buffer first; "
     "greys as in `depth`",
-    "shadow_cascades": "a colour for each shadow map, where it is used",
+    "shadow_cascades": "a colour for each shadow map where it is used, darker in shadow; grey where there is none",
 }
 VIEWS: tuple[str, ...] = get_args(ViewMode)
 
