@@ -192,6 +192,18 @@ class Renderer:
         """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and scene-wide cluster."""
         return inspection.read_visible_clusters(self._drawn())
 
+    def read_sample(self, x: int, y: int) -> inspection.Sample | None:
+        """Return what a pixel of the frame drawn last shows, None where that is nothing; ValueError outside of it."""
+        return inspection.read_sample(self._drawn(), x, y)
+
+    def drawn_view(self) -> np.ndarray:
+        """Return the layout.VIEW record that the frame drawn last was drawn with."""
+        return inspection.drawn_view(self._drawn())
+
+    def instance_tree(self) -> inspection.InstanceTree:
+        """Return the instance tree of the frame drawn last, and where its traversal began."""
+        return inspection.instance_tree(self._drawn())
+
     def _drawn(self) -> Context:
         """Return what the frame drawn last was drawn with."""
         assert self._context, "render a frame first"
