@@ -115,10 +115,9 @@ class Window:
 
     def _on_event(self, event: dict[str, Any]) -> None:
         """Take an event that no panel wanted."""
-        if event["event_type"] == "key_down" and not self.gui.takes_keys:
-            if keys.dispatch(event["key"], event["modifiers"], self.state, self.actions):
-                return
-        self.controls.handle_event(event)
+        is_key = event["event_type"] == "key_down" and not self.gui.takes_keys
+        if not (is_key and keys.dispatch(event["key"], event["modifiers"], self.state, self.actions)):
+            self.controls.handle_event(event)
 
     def _on_drop(self, _window: Any, paths: list[str]) -> None:
         shift = any(glfw.get_key(self.glfw_window, key) for key in (glfw.KEY_LEFT_SHIFT, glfw.KEY_RIGHT_SHIFT))
