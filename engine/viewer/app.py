@@ -21,7 +21,7 @@ from engine.viewer import keys
 from engine.viewer.controls import CameraControls
 from engine.viewer.gui import Gui
 from engine.viewer.live_view import LiveView, Sent
-from engine.viewer.overlay_boxes import OverlayBoxes
+from engine.viewer.frozen_overlay import FrozenOverlay
 from engine.viewer.panels.layout import draw_all
 from engine.viewer.panels.log import LogForwarder
 from engine.viewer.state import MESSAGE_SECONDS, FrameSample, ViewerState
@@ -61,7 +61,7 @@ class Window:
         self.live = LiveView(self.canvas, self.device)
         self.controls = CameraControls(self.state.camera, NO_BOUNDS, options.size)
         self.actions = WindowActions(self, options)
-        self.overlay = OverlayBoxes(self.device, self.live.format)
+        self.overlay = FrozenOverlay(self.device, self.live.format)
         self.gui = Gui(self.canvas, self.device, lambda: draw_all(self.state, self.actions))
         self._forwarder = LogForwarder(self.state)
         log.addHandler(self._forwarder)
@@ -119,7 +119,7 @@ class Window:
         if not (is_key and keys.dispatch(event["key"], event["modifiers"], self.state, self.actions)):
             self.controls.handle_event(event)
 
-    def _on_drop(self, _window: Any, paths: list[str]) -> None:
+    def _on_drop(self, _window: Any, paths: Any) -> None:
         shift = any(glfw.get_key(self.glfw_window, key) for key in (glfw.KEY_LEFT_SHIFT, glfw.KEY_RIGHT_SHIFT))
         self.actions.open([Path(path) for path in paths], add=bool(shift))
 
@@ -213,5 +213,5 @@ class Window:
         self.actions.thaw()
         self.device: Device = open_device(self._adapter_text)
         self.live.use_device(self.device)
-        self.overlay = OverlayBoxes(self.device, self.live.format)
+        self.overlay = FrozenOverlay(self.device, self.live.format)
         self.gui.use_device(self.device)

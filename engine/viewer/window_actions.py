@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import glfw
 import numpy as np
@@ -131,8 +131,8 @@ class WindowActions:
 
     @reported
     def paste_camera(self) -> None:
-        text = glfw.get_clipboard_string(self._window.glfw_window) or b""
-        self.set_camera(parse_camera(text.decode(errors="replace")))
+        text: Any = glfw.get_clipboard_string(self._window.glfw_window) or b""  # glfw gives bytes
+        self.set_camera(parse_camera(text.decode(errors="replace").strip()))
 
     @reported
     def save_camera(self) -> None:
@@ -287,7 +287,7 @@ class WindowActions:
         if double is not None and double.button == LEFT_BUTTON:
             picked = self._pick(double)
             if picked is not None:
-                controls.focus(picked.position)
+                controls.focus(picked.point.position)
         elif click is not None and click.button == LEFT_BUTTON:
             self.state.picked, self.state.explained = self._pick(click), self._explain(click)
 
@@ -296,7 +296,10 @@ class WindowActions:
         if scene is None or live.drawn_camera is None:
             return None
         x, y = self._window.image_pixel(click.x, click.y)
-        return picking.pick(live.renderer, scene, live.drawn_camera, self.state.settings, live.drawn_size, x, y)
+        frozen = self.state.frozen
+        chosen_by = frozen.view if frozen is not None else None
+        camera, size = live.drawn_camera, live.drawn_size
+        return picking.pick(live.renderer, scene, camera, self.state.settings, size, x, y, chosen_by)
 
     def _explain(self, click: Click) -> object:
         frozen, window = self.state.frozen, self._window
