@@ -243,13 +243,18 @@ class Renderer:
         """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and scene-wide cluster."""
         return inspection.read_visible_clusters(self._drawn())
 
+    def holds_set(self, scene: Scene) -> bool:
+        """Return whether `submit` of `scene` could keep the visible set of the last frame."""
+        is_kept = self._queues is not None and self._queues.capacities == self._capacities
+        return is_kept and self._set_owner == (scene, self._queues)
+
     def _check_set(self, scene: Scene, settings: FrameSettings, keeps_set: bool) -> None:
         """Raise ValueError where `keeps_set` asks for a set that is not there; note whose set there will be."""
         assert self._queues
-        owner = (scene, self._queues) if settings.raster == "software" else None
-        if keeps_set and (owner is None or self._set_owner != owner):
+        is_software = settings.raster == "software"
+        if keeps_set and not (is_software and self.holds_set(scene)):
             raise ValueError("there is no visible set to keep: draw a frame of this scene with raster 'software' first")
-        self._set_owner = owner
+        self._set_owner = (scene, self._queues) if is_software else None
 
     def _drawn(self) -> Context:
         """Return what the frame drawn last was drawn with."""

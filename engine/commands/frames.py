@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.scene import Scene
 
 
+CAMERA_SUFFIX = ".camera"  # of files that hold a camera, or a path of several
 SHADOW_CASCADES = 4  # of --shadows, where no settings name another number
 
 
@@ -37,12 +38,12 @@ def frame_settings(options: argparse.Namespace, values: dict[str, Any] | None = 
 
 def choose_camera(options: argparse.Namespace, scene: "Scene", size: tuple[int, int]) -> "Camera":
     """Return the camera of the options; what they leave open comes from the scene or sees all of it."""
-    from engine.camera import frame_bounds, parse_camera
+    from engine.camera import frame_bounds
 
     given = {"eye": options.eye, "target": options.target, "up": options.up, "fov_degrees": options.fov}
     given = {name: value for name, value in given.items() if value is not None}
     if options.camera:
-        camera = parse_camera(options.camera)
+        camera = read_camera(options.camera)
     elif scene.camera is not None:
         camera = scene.camera
     else:
@@ -52,6 +53,20 @@ def choose_camera(options: argparse.Namespace, scene: "Scene", size: tuple[int, 
             moved = np.subtract(given["target"], camera.target)
             camera = dataclasses.replace(camera, eye=tuple(camera.eye + moved), target=given["target"])
     return dataclasses.replace(camera, **given)
+
+
+def read_camera(text: str) -> "Camera":
+    """Return the camera of a text form, or of a file that holds one and ends in .camera (of a path: its first one)."""
+    from engine.camera import parse_camera, parse_path
+
+    if not text.endswith(CAMERA_SUFFIX):
+        return parse_camera(text)
+    try:
+        return parse_path(Path(text).read_text(encoding="utf-8")).keyframes[0]
+    except UnicodeDecodeError:
+        raise ValueError(f"{text}: is not UTF-8 text") from None
+    except ValueError as error:
+        raise ValueError(f"{text}: {error}") from None
 
 
 def check_output(path: str | Path) -> Path:

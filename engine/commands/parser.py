@@ -102,7 +102,9 @@ def _add_frame(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", type=vector, metavar="X,Y,Z", help="point the camera looks at")
     parser.add_argument("--up", type=vector, metavar="X,Y,Z", help="direction that points up (default: 0,1,0)")
     parser.add_argument("--fov", type=angle, metavar="DEG", help="vertical field of view in degrees")
-    parser.add_argument("--camera", metavar="TEXT", help="camera in its text form, as the viewer copies it")
+    parser.add_argument(
+        "--camera", metavar="TEXT", help="camera in its text form, as the viewer copies it, or a .camera file"
+    )
     parser.add_argument("--error-pixels", type=not_negative, metavar="TAU", help="largest error on the screen (1.0)")
     parser.add_argument("--traversal", choices=get_args(Traversal), help="how the hierarchy is walked (auto)")
     parser.add_argument(
@@ -143,7 +145,7 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_view(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scene", nargs="+", metavar="SCENE")
+    parser.add_argument("scene", nargs="*", metavar="SCENE", help="several are shown together; none: drop files later")
     _add_frame(parser)
 
 
