@@ -46,6 +46,7 @@ ANIMATION_SECONDS = 0.3
 FOCUS_PART = 1 / 3  # of the distance that is left after `focus`
 SETTLE_SECONDS = 0.15  # after the last change until the camera counts as resting
 LONGEST_STEP_SECONDS = 0.25  # a longer pause between frames does not throw a flying camera far away
+FIRST_STEP_SECONDS = 1 / 60  # of a motion that began at some time since the last frame, which may be long ago
 
 
 class Click(NamedTuple):
@@ -94,6 +95,7 @@ class CameraControls:
         self._surface: tuple[float, float, Vector] | None = None  # a place in the window and what is seen there
         self._click: Click | None = None
         self._double_click: Click | None = None
+        self._is_fresh = False  # whether a motion began since the last step
         self._clock_seconds = 0.0
         self._still_seconds = math.inf
 
@@ -141,7 +143,8 @@ class CameraControls:
     def advance(self, seconds: float) -> bool:
         """Go on with animation and flight for `seconds`; return whether the camera moved since the last call."""
         self._clock_seconds += max(seconds, 0.0)
-        step = min(max(seconds, 0.0), LONGEST_STEP_SECONDS)
+        step = min(max(seconds, 0.0), FIRST_STEP_SECONDS if self._is_fresh else LONGEST_STEP_SECONDS)
+        self._is_fresh = False
         if self._animation is not None:
             self._animate(step)
         else:
@@ -208,7 +211,7 @@ class CameraControls:
 
     def _go_to(self, camera: Camera) -> None:
         self._velocity = np.zeros(3)
-        self._animation = _Animation(self._camera, camera)
+        self._animation, self._is_fresh = _Animation(self._camera, camera), True
 
     def _animate(self, seconds: float) -> None:
         assert self._animation is not None
@@ -302,6 +305,7 @@ class CameraControls:
         self._is_fast = "Shift" in modifiers
         if key in DIRECTIONS and not CHORDS.intersection(modifiers):
             self._animation = None
+            self._is_fresh = self._is_fresh or not (self._keys or self._velocity.any())
             self._keys.add(key)
 
     def _on_key_up(self, event: Mapping[str, Any]) -> None:

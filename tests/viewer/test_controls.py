@@ -208,6 +208,7 @@ def way_of(divisions, name="w", modifiers=(), camera=Camera((0.0, 0.0, 0.5), (0.
     """Return how far a key held for 0.2 s and released leads, with steps of the given seconds."""
     controls = controls_of(camera)
     key(controls, name, modifiers=modifiers)
+    controls.advance(0.0)
     for seconds in divisions:
         controls.advance(seconds)
     key(controls, name, "up")
@@ -228,7 +229,8 @@ def test_the_whole_way_until_rest_does_not_depend_on_the_frame_rate():
     for steps in (20, 33, 500):
         controls = controls_of(Camera((0.0, 0.0, 0.5), (0.0, 0.0, 0.0)))
         key(controls, "d")
-        controls.advance(0.2)
+        for _ in range(10):
+            controls.advance(0.02)
         key(controls, "d", "up")
         run(controls, 4.0, steps)
         assert not controls.is_moving
@@ -255,6 +257,17 @@ def test_flight_starts_and_stops_softly():
     assert not controls.is_moving
     still = controls.camera
     assert not controls.advance(0.1) and controls.camera == still
+
+
+def test_a_motion_that_begins_after_a_long_rest_begins_gently():
+    controls = controls_of()
+    key(controls, "d")
+    controls.advance(60.0)
+    assert 0.0 < controls.camera.eye[0] < 0.02
+    controls.camera = FRONT
+    controls.focus((1.0, 0.0, 0.0))
+    controls.advance(60.0)
+    assert 0.0 < controls.camera.target[0] < 0.02
 
 
 def test_opposite_keys_cancel_and_commands_do_not_fly():
