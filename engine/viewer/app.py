@@ -137,6 +137,7 @@ class Window:
         self.controls.advance(seconds)
         state = self.state
         self.live.camera = state.camera = self.actions.camera()
+        state.speed = self.controls.speed
         self.live.settings, self.live.is_continuous = state.settings, state.is_continuous
         self.live.resolution.is_enabled = state.uses_dynamic_resolution
         state.window_size = self.live.window_size

@@ -126,6 +126,9 @@ class WindowActions:
         self.state.is_playing = False
         self._window.controls.camera = camera
 
+    def set_speed(self, speed: float) -> None:
+        self._window.controls.speed = speed
+
     def copy_camera(self) -> None:
         self.copy_text(format_camera(self.state.camera))
 

@@ -35,6 +35,21 @@ class Lines:
         return [("cluster", "12 of 34"), ("path", "0 / 1 / 2")]
 
 
+class FrozenFrame:
+    """What panels read of a frozen frame."""
+
+    def __init__(self, trace=None):
+        self.trace = trace
+
+    def status(self):
+        return "" if self.trace else "culling is being traced"
+
+
+class Counted:
+    def counts(self):
+        return np.array([[1, 2, 3, 4, 5], [1234, 20, 30, 40, 50], [5_000_000, 200, 300, 400, 500]])
+
+
 def overflowed(statistics):
     statistics = copy.deepcopy(statistics)
     statistics.queues["nodes"] = Queue(3000, 1000, 1000)
@@ -65,7 +80,7 @@ def set_up(window, kind):
     elif kind == "huge":
         state.statistics = huge(state.statistics)
     elif kind == "frozen":
-        state.frozen, state.outcome_counts = object(), {"kept": 1234}
+        state.frozen = FrozenFrame(Counted())
         state.boxes_shown, state.boxes_matching = 20000, 123456
         state.picked, state.explained = Lines(), Lines()
 
@@ -84,7 +99,7 @@ def test_all_panels_together(full, kind):
     full.state.shows_help = True
     full.state.say("it is said")
     texts = full.show(lambda: draw_all(full.state, full.actions))
-    assert "it is said" in texts and "orbit around the target" in texts
+    assert "it is said" in texts and "turn around the target" in texts
     assert ("Drop a .mlith" in texts) == (kind == "empty")
     assert ("nodes overflowed: 3,000 requested, 1,000 places" in texts) == (kind == "overflow")
     assert ("CULLING FROZEN" in texts) == (kind == "frozen")
@@ -101,7 +116,7 @@ def test_a_message_leaves_after_a_while(window):
 
 @pytest.mark.parametrize("fraction", [None, 0.25])
 def test_a_job_is_shown_and_cancelled(window, fraction):
-    window.state.job = type("Job", (), {"text": "building statue.ply", "fraction": fraction})
+    window.state.job = type("Job", (), {"description": "building statue.ply", "fraction": fraction})
     texts = window.show(lambda: draw_all(window.state, window.actions))
     assert "building statue.ply" in texts and ("25%" in texts) == (fraction is not None)
     window.click("Cancel")
@@ -182,12 +197,15 @@ def test_overlays_count_outcomes_of_a_frozen_frame(full):
     set_up(full, "frozen")
     texts = full.show_panel(overlays)
     assert "1,234" in texts and "20,000 of 123,456 boxes drawn" in texts
-    full.click("clusters")
+    assert "5,001,234" in full.click("clusters")
     assert full.state.overlay.kinds == {"nodes", "clusters"}
     full.click("frustum")
     assert "frustum" not in full.state.overlay.outcomes
     full.click("Let culling follow the camera")
     assert full.actions.calls == [("toggle_freeze",)]
+    full.state.frozen = FrozenFrame()
+    texts = full.show_panel(overlays)
+    assert "culling is being traced" in texts and "boxes drawn" not in texts and "1,234" not in texts
 
 
 def test_pick_shows_and_copies_lines(window):
@@ -222,6 +240,9 @@ def test_camera_panel_changes_the_camera(full):
     name, changed = full.actions.calls[-1]
     assert name == "set_camera" and changed.fov_degrees > full.state.camera.fov_degrees
     assert changed.eye == full.state.camera.eye
+    full.drag("speed", 60)
+    name, speed = full.actions.calls[-1]
+    assert name == "set_speed" and speed > 1.5
     full.click("Frame all")
     assert full.actions.calls[-1] == ("frame_all",)
 
@@ -230,7 +251,7 @@ def test_status_says_what_is_wrong_first(full):
     texts = [text for text, _ in status.parts(full.state)]
     assert texts[0] == "50.0 fps (20.0 ms)"
     assert f"{funnel.drawn(full.state.statistics, 'triangles'):,} triangles" in texts
-    full.state.statistics, full.state.frozen = overflowed(full.state.statistics), object()
+    full.state.statistics, full.state.frozen = overflowed(full.state.statistics), FrozenFrame()
     full.state.render_scale, full.state.image_size = 0.5, (640, 360)
     texts = [text for text, _ in status.parts(full.state)]
     assert texts[:3] == [
