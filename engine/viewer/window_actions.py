@@ -134,8 +134,12 @@ class WindowActions:
 
     @reported
     def paste_camera(self) -> None:
+        self.set_camera(parse_camera(self.clipboard_text()))
+
+    def clipboard_text(self) -> str:
+        """Return what is on the clipboard, an empty text where that is no text."""
         text = glfw.get_clipboard_string(self._window.glfw_window) or b""
-        self.set_camera(parse_camera(text.decode(errors="replace")))
+        return text.decode(errors="replace") if isinstance(text, bytes) else text
 
     @reported
     def save_camera(self) -> None:

@@ -7,9 +7,11 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from imgui_bundle import imgui
 
 from engine.frame.statistics import KINDS, Funnel, Queue
-from engine.settings import ViewMode
+from engine.settings import FrameSettings, ViewMode
+from engine.viewer import explain, freezing, picking
 from engine.viewer.panels import (
     LogForwarder,
     camera,
@@ -22,6 +24,7 @@ from engine.viewer.panels import (
     queues,
     scene,
     status,
+    style,
     timings,
     view_modes,
 )
@@ -215,6 +218,40 @@ def test_pick_shows_and_copies_lines(window):
     assert "12 of 34" in texts and "Click on a surface" not in texts
     window.click("Copy all##Surface")
     assert window.actions.calls == [("copy_text", "cluster\t12 of 34\npath\t0 / 1 / 2\n")]
+
+
+def test_what_was_really_picked_and_frozen(full, renderer, drawn_scene):
+    scene, _ = drawn_scene
+    camera, size, settings = scene.default_camera(), (64, 36), FrameSettings(raster="software")
+    renderer.render(scene, camera, settings, size)
+    full.state.picked = picked = picking.pick(renderer, scene, camera, settings, size, 32, 18)
+    full.state.frozen = frozen = freezing.freeze(renderer, scene, camera, settings, size)
+    assert frozen.poll(wait=True) and frozen.trace
+    full.state.explained = explain.explain(frozen, len(frozen.trace.records) - 1)
+    texts = full.show_panel(pick)
+    assert picked.reason() in texts and full.state.explained.outcome in texts
+    full.click(picked.asset_name)
+    assert full.actions.calls == [("copy_text", picked.asset_name)]
+    full.state.overlay.kinds = {"clusters"}
+    counts = overlays.outcome_counts(full.state)
+    assert counts["kept"] == len(frozen.trace.kept_clusters()) > 0
+    assert sum(counts.values()) == (frozen.trace.records["kind"] == 2).sum()
+    full.show_panel(overlays)
+
+
+def test_fields_use_the_clipboard_of_the_system(window):
+    window.show_panel(log)
+    window.click("##filter")
+    taken = []
+    style.use_clipboard(lambda: "half full", taken.append)
+    window.io.add_key_event(imgui.Key.mod_ctrl, True)
+    for letter in (imgui.Key.v, imgui.Key.a, imgui.Key.x):
+        for is_down in (True, False):
+            window.io.add_key_event(letter, is_down)
+            window.frame(is_logged=False)
+        if letter == imgui.Key.v:
+            assert window.state.inputs.log_filter == "half full"
+    assert window.state.inputs.log_filter == "" and taken == ["half full"]
 
 
 def test_log_filters_and_takes_what_the_engine_logs(window):
