@@ -22,6 +22,7 @@ from engine.viewer.controls import CameraControls
 from engine.viewer.gui import Gui
 from engine.viewer.live_view import LiveView, Sent
 from engine.viewer.frozen_overlay import FrozenOverlay
+from engine.viewer.panels import style
 from engine.viewer.panels.layout import draw_all
 from engine.viewer.panels.log import LogForwarder
 from engine.viewer.state import MESSAGE_SECONDS, FrameSample, ViewerState
@@ -63,6 +64,7 @@ class Window:
         self.actions = WindowActions(self, options)
         self.overlay = FrozenOverlay(self.device, self.live.format)
         self.gui = Gui(self.canvas, self.device, lambda: draw_all(self.state, self.actions))
+        style.use_clipboard(self.actions.clipboard_text, lambda text: glfw.set_clipboard_string(self.glfw_window, text))
         self._forwarder = LogForwarder(self.state)
         log.addHandler(self._forwarder)
         self._last_seconds = self._presented_seconds = time.monotonic()
@@ -137,6 +139,7 @@ class Window:
         self.controls.advance(seconds)
         state = self.state
         self.live.camera = state.camera = self.actions.camera()
+        state.speed = self.controls.speed
         self.live.settings, self.live.is_continuous = state.settings, state.is_continuous
         self.live.resolution.is_enabled = state.uses_dynamic_resolution
         state.window_size = self.live.window_size

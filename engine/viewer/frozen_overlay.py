@@ -10,7 +10,7 @@ from engine.gpu.device import Device
 from engine.viewer.box_picking import box_at
 from engine.viewer.freezing import Frozen
 from engine.viewer.live_view import LiveView
-from engine.viewer.overlays import OverlayBoxes, boxes_of, frustum_end, frustum_lines, joined, outcome_counts
+from engine.viewer.overlays import OverlayBoxes, boxes_of, frustum_end, frustum_lines, joined
 from engine.viewer.state import OverlayOptions, ViewerState
 
 
@@ -44,12 +44,11 @@ class FrozenOverlay:
 
     def _choose(self, frozen: Frozen, state: ViewerState) -> None:
         parts = []
-        self._boxes, state.boxes_shown, state.boxes_matching, state.outcome_counts = None, 0, 0, {}
+        self._boxes, state.boxes_shown, state.boxes_matching = None, 0, 0
         if frozen.trace is not None and frozen.tables is not None:
             records = frozen.trace.records
             self._boxes = boxes_of(frozen.tables, records, frozen.view, state.overlay)
             state.boxes_shown, state.boxes_matching = len(self._boxes.chosen), self._boxes.matching_count
-            state.outcome_counts = outcome_counts(records, state.overlay)
             parts.append(self._boxes)
         if state.overlay.shows_frustum:
             end = frustum_end(frozen.camera, frozen.scene.bounds())

@@ -52,10 +52,11 @@ KEYS: tuple[KeyBinding, ...] = (
 )
 
 MOUSE: tuple[tuple[str, str], ...] = (
-    ("left drag", "orbit around the target"),
+    ("left drag", "turn around the target"),
     ("middle drag, Shift + left drag", "move across the view"),
-    ("right drag", "look around; with W A S D and Q E: fly, Shift faster"),
-    ("wheel", "zoom towards the pointer"),
+    ("right drag", "look around"),
+    ("W A S D, Q E", "fly forward, left, back, right, down, up; with Shift faster"),
+    ("wheel", "zoom towards the pointer; while flying: change the speed"),
     ("click", "pick the surface, or a frozen box"),
     ("double click", "look at this point"),
     ("drop files", "open them; with Shift: add them"),

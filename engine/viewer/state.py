@@ -59,6 +59,7 @@ class PanelInputs:
     pass_colors: dict[str, int] = field(default_factory=dict)  # number of series_color, by timing label
     camera_text: str | None = None
     camera_error: str = ""
+    traced: tuple[Any, Any] | None = None  # a Trace and its counts, which take long to make
     settings_filter: str = ""
     log_filter: str = ""
 
@@ -93,10 +94,7 @@ class ViewerState:
     hidden_panels: set[str] = field(default_factory=set)  # titles
     resets_layout: bool = True  # at the next frame panels go to where they stand by default
     inputs: PanelInputs = field(default_factory=PanelInputs)
-    speed_factor: float = 1.0  # of flying and zooming, over the speed that fits the scene
-    outcome_counts: dict[str, int] = field(
-        default_factory=dict
-    )  # boxes of the overlay's kinds and levels, all outcomes
+    speed: float = 1.0  # of flying: distances to what is seen, per second
     recorded_keyframes: int = 0
     is_recording: bool = False
     is_playing: bool = False
@@ -130,6 +128,9 @@ class Actions(Protocol):
 
     def set_camera(self, camera: Camera) -> None:
         """Look through `camera` from now on."""
+
+    def set_speed(self, speed: float) -> None:
+        """Fly at `speed` distances per second."""
 
     def copy_camera(self) -> None:
         """Put the camera's text form on the clipboard."""

@@ -92,14 +92,14 @@ class WindowActions:
         if outcome is None:
             return
         self.state.job = None
-        if outcome.error:
-            self.state.say(outcome.error, is_error=True)
+        if isinstance(outcome, str):
+            self.state.say(outcome, is_error=True)
             return
         self._window.live.renderer.load(outcome.scene, scene_buffers=outcome.scene_buffers)
         paths = [*(self.state.scene_paths if self._job_adds else []), *job.paths]
         self._window.show_scene(outcome.scene, paths, keeps_camera=self._job_adds)
         self._is_first_scene = False
-        for path in job.paths:
+        for path in reversed(job.paths):
             add_recent(path)
         self.state.recent = recent_files()
 
@@ -126,13 +126,20 @@ class WindowActions:
         self.state.is_playing = False
         self._window.controls.camera = camera
 
+    def set_speed(self, speed: float) -> None:
+        self._window.controls.speed = speed
+
     def copy_camera(self) -> None:
         self.copy_text(format_camera(self.state.camera))
 
     @reported
     def paste_camera(self) -> None:
-        text: Any = glfw.get_clipboard_string(self._window.glfw_window) or b""  # glfw gives bytes
-        self.set_camera(parse_camera(text.decode(errors="replace").strip()))
+        self.set_camera(parse_camera(self.clipboard_text().strip()))
+
+    def clipboard_text(self) -> str:
+        """Return what is on the clipboard, an empty text where that is no text."""
+        text: Any = glfw.get_clipboard_string(self._window.glfw_window) or b""
+        return text.decode(errors="replace") if isinstance(text, bytes) else text
 
     @reported
     def save_camera(self) -> None:

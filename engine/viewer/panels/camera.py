@@ -11,6 +11,7 @@ from engine.viewer.panels import widgets
 from engine.viewer.state import Actions, ViewerState
 
 TITLE = "Camera"
+SLOWEST, FASTEST = 1e-3, 1e3  # of the slider
 
 
 def draw(state: ViewerState, actions: Actions) -> None:
@@ -32,10 +33,12 @@ def draw(state: ViewerState, actions: Actions) -> None:
         is_changed, height = imgui.drag_float("height", height, 0.01 * height, 1e-9, 1e12, "%.5g m")
         if is_changed:
             _change(state, actions, orthographic_height=height)
-    _, state.speed_factor = imgui.slider_float(
-        "speed", state.speed_factor, 0.01, 100.0, "%.3g x", imgui.SliderFlags_.logarithmic
+    is_changed, speed = imgui.slider_float(
+        "speed", state.speed, SLOWEST, FASTEST, "%.3g per s", imgui.SliderFlags_.logarithmic
     )
-    widgets.tip("Of flying and zooming, over the speed that fits the size of the scene.")
+    widgets.tip("Of flying, in distances to what is seen, per second; the wheel changes it while a key flies.")
+    if is_changed:
+        actions.set_speed(speed)
     _draw_text(state, actions)
     for label, action in (
         ("Frame all", actions.frame_all),

@@ -37,7 +37,7 @@ def _draw_job(state: ViewerState, actions: Actions, free: Rectangle) -> None:
     imgui.set_next_window_pos((x + 0.5 * width, y + 0.5 * height), imgui.Cond_.always, (0.5, 0.5))
     if imgui.begin("##job", None, _FLAGS)[0]:
         bar_width = 26 * imgui.get_font_size()
-        imgui.text_unformatted(state.job.text)
+        imgui.text_unformatted(state.job.description)
         fraction = state.job.fraction
         unknown = -1.0 * imgui.get_time()  # imgui draws a moving bar
         overlay = "" if fraction is None else f"{fraction:.0%}"

@@ -18,6 +18,6 @@ def draw(state: ViewerState, actions: Actions) -> None:
             continue
         imgui.separator_text(title)
         lines = picked.lines()
-        widgets.facts(title, lines)
+        widgets.facts(title, lines, actions.copy_text)
         if imgui.small_button(f"Copy all##{title}"):
             actions.copy_text("".join(f"{label}\t{value}\n" for label, value in lines))

@@ -33,12 +33,12 @@ def draw(state: ViewerState, actions: Actions) -> None:
         imgui.text_unformatted(path.name)
         widgets.tip(str(path))
     if state.scene is not None:
-        widgets.facts("scene", scene_lines(state.scene))
+        widgets.facts("scene", scene_lines(state.scene), actions.copy_text)
         _draw_assets(state.scene)
     if state.statistics is not None:
         memory = widgets.mebibytes(sum(state.statistics.memory_bytes.values()))
-        widgets.facts("gpu", [("GPU memory", memory), ("traversal", state.statistics.traversal)])
-    widgets.facts("adapter", [("adapter", state.adapter)])
+        widgets.facts("gpu", [("GPU memory", memory), ("traversal", state.statistics.traversal)], actions.copy_text)
+    widgets.facts("adapter", [("adapter", state.adapter)], actions.copy_text)
 
 
 def draw_recent(state: ViewerState, actions: Actions) -> None:

@@ -1,5 +1,6 @@
 """The look of all panels: fonts, sizes and colours, set once."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import imgui_bundle
@@ -44,6 +45,13 @@ def set_up() -> None:
     plot.legend_padding = imgui.ImVec2(6, 4)
     plot.plot_border_size = 0.0
     plot.plot_min_size = imgui.ImVec2(120, 80)
+
+
+def use_clipboard(read: Callable[[], str], write: Callable[[str], None]) -> None:
+    """Let fields of the current imgui context cut and paste through the system: imgui's own clipboard is private."""
+    platform = imgui.get_platform_io()
+    platform.platform_get_clipboard_text_fn = lambda _context: read()
+    platform.platform_set_clipboard_text_fn = lambda _context, text: write(text)
 
 
 def _set_sizes(style: imgui.Style) -> None:

@@ -103,21 +103,19 @@ def begin_columns(name: str, columns: Sequence[tuple[str, float]], flags: int = 
     return True
 
 
-def facts(name: str, lines: Iterable[tuple[str, str]], label_width: float = 8.0) -> None:
-    """Draw a table of (label, value); a click on a value copies it."""
+def facts(name: str, lines: Iterable[tuple[str, str]], copy: Callable[[str], None], label_width: float = 8.0) -> None:
+    """Draw a table of (label, value); a click on a value gives it to `copy`."""
     if not begin_columns(name, (("", label_width), ("", 0)), has_header=False):
         return
-    for number, (label, value) in enumerate(lines):
+    for label, value in lines:
         imgui.table_next_row()
         imgui.table_next_column()
         colored(label, DIM)
         imgui.table_next_column()
         wrapped(value)
         if imgui.is_item_clicked():
-            imgui.set_clipboard_text(value)
-        imgui.push_id(number)
+            copy(value)
         tip("Click to copy.")
-        imgui.pop_id()
     imgui.end_table()
 
 

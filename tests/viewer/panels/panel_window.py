@@ -85,11 +85,12 @@ class PanelWindow:
         self.io.display_size = (1600, 2000)
         return self.show(content)
 
-    def frame(self) -> str:
-        """Draw one frame; return its texts."""
+    def frame(self, is_logged: bool = True) -> str:
+        """Draw one frame; return its texts, which go through the clipboard, unless not `is_logged`."""
         imgui.new_frame()
         self.items.clear()
-        imgui.log_to_clipboard()
+        if is_logged:
+            imgui.log_to_clipboard()
         self._content()
         imgui.log_finish()
         imgui.render()
@@ -97,7 +98,7 @@ class PanelWindow:
             if texture.status != imgui.ImTextureStatus.ok:
                 texture.set_tex_id(1)
                 texture.set_status(imgui.ImTextureStatus.ok)
-        return imgui.get_clipboard_text()
+        return imgui.get_clipboard_text() if is_logged else ""
 
     def click(self, label: str) -> str:
         """Press and release the left button on a widget; return the texts after that."""

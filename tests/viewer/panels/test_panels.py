@@ -7,9 +7,11 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from imgui_bundle import imgui
 
 from engine.frame.statistics import KINDS, Funnel, Queue
-from engine.settings import ViewMode
+from engine.settings import FrameSettings, ViewMode
+from engine.viewer import explain, freezing, picking
 from engine.viewer.panels import (
     LogForwarder,
     camera,
@@ -22,6 +24,7 @@ from engine.viewer.panels import (
     queues,
     scene,
     status,
+    style,
     timings,
     view_modes,
 )
@@ -33,6 +36,21 @@ from tests.test_readme import README
 class Lines:
     def lines(self):
         return [("cluster", "12 of 34"), ("path", "0 / 1 / 2")]
+
+
+class FrozenFrame:
+    """What panels read of a frozen frame."""
+
+    def __init__(self, trace=None):
+        self.trace = trace
+
+    def status(self):
+        return "" if self.trace else "culling is being traced"
+
+
+class Counted:
+    def counts(self):
+        return np.array([[1, 2, 3, 4, 5], [1234, 20, 30, 40, 50], [5_000_000, 200, 300, 400, 500]])
 
 
 def overflowed(statistics):
@@ -65,7 +83,7 @@ def set_up(window, kind):
     elif kind == "huge":
         state.statistics = huge(state.statistics)
     elif kind == "frozen":
-        state.frozen, state.outcome_counts = object(), {"kept": 1234}
+        state.frozen = FrozenFrame(Counted())
         state.boxes_shown, state.boxes_matching = 20000, 123456
         state.picked, state.explained = Lines(), Lines()
 
@@ -84,7 +102,7 @@ def test_all_panels_together(full, kind):
     full.state.shows_help = True
     full.state.say("it is said")
     texts = full.show(lambda: draw_all(full.state, full.actions))
-    assert "it is said" in texts and "orbit around the target" in texts
+    assert "it is said" in texts and "turn around the target" in texts
     assert ("Drop a .mlith" in texts) == (kind == "empty")
     assert ("nodes overflowed: 3,000 requested, 1,000 places" in texts) == (kind == "overflow")
     assert ("CULLING FROZEN" in texts) == (kind == "frozen")
@@ -101,7 +119,7 @@ def test_a_message_leaves_after_a_while(window):
 
 @pytest.mark.parametrize("fraction", [None, 0.25])
 def test_a_job_is_shown_and_cancelled(window, fraction):
-    window.state.job = type("Job", (), {"text": "building statue.ply", "fraction": fraction})
+    window.state.job = type("Job", (), {"description": "building statue.ply", "fraction": fraction})
     texts = window.show(lambda: draw_all(window.state, window.actions))
     assert "building statue.ply" in texts and ("25%" in texts) == (fraction is not None)
     window.click("Cancel")
@@ -182,12 +200,15 @@ def test_overlays_count_outcomes_of_a_frozen_frame(full):
     set_up(full, "frozen")
     texts = full.show_panel(overlays)
     assert "1,234" in texts and "20,000 of 123,456 boxes drawn" in texts
-    full.click("clusters")
+    assert "5,001,234" in full.click("clusters")
     assert full.state.overlay.kinds == {"nodes", "clusters"}
     full.click("frustum")
     assert "frustum" not in full.state.overlay.outcomes
     full.click("Let culling follow the camera")
     assert full.actions.calls == [("toggle_freeze",)]
+    full.state.frozen = FrozenFrame()
+    texts = full.show_panel(overlays)
+    assert "culling is being traced" in texts and "boxes drawn" not in texts and "1,234" not in texts
 
 
 def test_pick_shows_and_copies_lines(window):
@@ -197,6 +218,40 @@ def test_pick_shows_and_copies_lines(window):
     assert "12 of 34" in texts and "Click on a surface" not in texts
     window.click("Copy all##Surface")
     assert window.actions.calls == [("copy_text", "cluster\t12 of 34\npath\t0 / 1 / 2\n")]
+
+
+def test_what_was_really_picked_and_frozen(full, renderer, drawn_scene):
+    scene, _ = drawn_scene
+    camera, size, settings = scene.default_camera(), (64, 36), FrameSettings(raster="software")
+    renderer.render(scene, camera, settings, size)
+    full.state.picked = picked = picking.pick(renderer, scene, camera, settings, size, 32, 18)
+    full.state.frozen = frozen = freezing.freeze(renderer, scene, camera, settings, size)
+    assert frozen.poll(wait=True) and frozen.trace
+    full.state.explained = explain.explain(frozen, len(frozen.trace.records) - 1)
+    texts = full.show_panel(pick)
+    assert picked.reason() in texts and full.state.explained.outcome in texts
+    full.click(picked.asset_name)
+    assert full.actions.calls == [("copy_text", picked.asset_name)]
+    full.state.overlay.kinds = {"clusters"}
+    counts = overlays.outcome_counts(full.state)
+    assert counts["kept"] == len(frozen.trace.kept_clusters()) > 0
+    assert sum(counts.values()) == (frozen.trace.records["kind"] == 2).sum()
+    full.show_panel(overlays)
+
+
+def test_fields_use_the_clipboard_of_the_system(window):
+    window.show_panel(log)
+    window.click("##filter")
+    taken = []
+    style.use_clipboard(lambda: "half full", taken.append)
+    window.io.add_key_event(imgui.Key.mod_ctrl, True)
+    for letter in (imgui.Key.v, imgui.Key.a, imgui.Key.x):
+        for is_down in (True, False):
+            window.io.add_key_event(letter, is_down)
+            window.frame(is_logged=False)
+        if letter == imgui.Key.v:
+            assert window.state.inputs.log_filter == "half full"
+    assert window.state.inputs.log_filter == "" and taken == ["half full"]
 
 
 def test_log_filters_and_takes_what_the_engine_logs(window):
@@ -222,6 +277,9 @@ def test_camera_panel_changes_the_camera(full):
     name, changed = full.actions.calls[-1]
     assert name == "set_camera" and changed.fov_degrees > full.state.camera.fov_degrees
     assert changed.eye == full.state.camera.eye
+    full.drag("speed", 60)
+    name, speed = full.actions.calls[-1]
+    assert name == "set_speed" and speed > 1.5
     full.click("Frame all")
     assert full.actions.calls[-1] == ("frame_all",)
 
@@ -230,7 +288,7 @@ def test_status_says_what_is_wrong_first(full):
     texts = [text for text, _ in status.parts(full.state)]
     assert texts[0] == "50.0 fps (20.0 ms)"
     assert f"{funnel.drawn(full.state.statistics, 'triangles'):,} triangles" in texts
-    full.state.statistics, full.state.frozen = overflowed(full.state.statistics), object()
+    full.state.statistics, full.state.frozen = overflowed(full.state.statistics), FrozenFrame()
     full.state.render_scale, full.state.image_size = 0.5, (640, 360)
     texts = [text for text, _ in status.parts(full.state)]
     assert texts[:3] == [
