@@ -26,7 +26,7 @@ FAMILIES = {
         "page_words",
     ),
     "materials": ("materials", "textures"),
-    "reference": ("reference", "screen_boxes", "ties"),
+    "reference": ("reference", "reference_trace", "screen_boxes", "ties"),
     "verify": ("verify", "verify_surface"),
     "calibrate": ("calibrate", "calibrate_raster", "calibration_grid", "calibration_scene"),
 }

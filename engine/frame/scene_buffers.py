@@ -84,6 +84,10 @@ class SceneBuffers:
         """Return first and number of the instance tree's nodes that culling begins with, `limit` at most."""
         return first_level(self._instances.count, limit)
 
+    def instance_tree(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the uploaded instance tree: layout.NODE records, and the slots (k,) int64 in its order."""
+        return self._instances.tree()
+
     def update_instances(self) -> bool:
         """Upload what changed of the instances; return whether anything did since the last call."""
         if self._instances.update():
@@ -108,6 +112,11 @@ class SceneBuffers:
         if "scene" not in self._bind_groups:
             self._bind_groups["scene"] = kernel.bind(0, self._tables)
         return self._bind_groups["scene"]
+
+    def forget_bind_groups(self) -> None:
+        """Make the bind groups anew when they are asked for: the layouts of reloaded shaders may be others."""
+        self._bind_groups.clear()
+        self.textures.forget_bind_group()
 
     def _upload_pages(self, progress: Progress | None) -> None:
         limits = self._device.limits

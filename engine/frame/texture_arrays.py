@@ -124,6 +124,10 @@ class TextureArrays:
         if kernel.groups > TEXTURE_GROUP:
             encoder.set_bind_group(TEXTURE_GROUP, self.bind_group(kernel))
 
+    def forget_bind_group(self) -> None:
+        """Make the bind group anew when it is asked for."""
+        self._bind_group = None
+
     def bind_group(self, kernel: ShaderKernel) -> wgpu.GPUBindGroup:
         """Return bind group 2 for a kernel that reads textures."""
         if self._bind_group is None:
