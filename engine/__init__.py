@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.gpu.device import open_device
     from engine.renderer import Renderer
     from engine.scene import Scene, load_scene
+    from engine.scene_join import join_scenes
     from engine.settings import BuildSettings, FrameSettings
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ _HOMES = {
     "Renderer": "engine.renderer",
     "Scene": "engine.scene",
     "load_scene": "engine.scene",
+    "join_scenes": "engine.scene_join",
     "BuildSettings": "engine.settings",
     "FrameSettings": "engine.settings",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "Scene",
     "__version__",
     "build",
+    "join_scenes",
     "load_scene",
     "open_asset",
     "open_device",

@@ -2,9 +2,9 @@
 
 A cluster is drawn where the error of its group is too large to accept while the error of the group that made it is
 small enough, and its box meets the frustum and covers a pixel centre. Projected errors follow Karis, Stubbe and
-Wihlidal, "Nanite: a deep dive"
-(2021): pixels = error * scale * lod_scale / max(near, distance to the sphere). Boxes against planes: Greene, "Detecting
-intersection of a rectangular solid and a convex polyhedron" (Graphics Gems IV, 1994), conservative.
+Wihlidal, "Nanite: a deep dive" (2021): pixels = error * scale * lod_scale / max(near, distance to the sphere). Boxes
+against planes: Greene, "Detecting intersection of a rectangular solid and a convex polyhedron" (Graphics Gems IV,
+1994), conservative.
 
 All arrays are scene-wide, as in engine.scene.Scene. `view` is one layout.VIEW record.
 """
@@ -175,13 +175,9 @@ def projected_error_pixels(
     pixels = error * scale * float(view["lod_scale"])
     if view["flags"] & ORTHOGRAPHIC:
         return pixels
-    return pixels / _sphere_distance(center, radius, instances, view, farthest)
-
-
-def _sphere_distance(center, radius, instances, view, farthest) -> np.ndarray:
-    reach = radius.astype(float) * instances["max_scale"].astype(float)
+    reach = radius.astype(float) * scale
     distance = np.linalg.norm(eye_relative(center, instances, view), axis=1)
-    return np.maximum(float(view["near"]), distance + reach if farthest else distance - reach)
+    return pixels / np.maximum(float(view["near"]), distance + reach if farthest else distance - reach)
 
 
 def plane_values(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
@@ -204,17 +200,25 @@ def in_frustum(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarray, 
     return (plane_values(box_min, box_max, instances, view) >= 0.0).all(axis=1)
 
 
-def node_detail(nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
-    """Return which node records (k,) under instances (k,) hold nothing of the wanted level of detail, bool (k,).
+def node_error_pixels(nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, of node records (k,) under instances (k,), what node_detail compares with tau, float64 (k,) each.
 
-    Either every error below is accepted, so something coarser is drawn; or not even the smallest error by which
-    clusters below were made is accepted, at the greatest distance, so something finer is drawn.
+    That is the largest error below, and the least by which clusters below were made, at the greatest distance.
     """
-    tau = float(view["error_pixels"])
     sphere = nodes["center"], nodes["radius"]
     error = projected_error_pixels(*sphere, combined_error(nodes, view), instances, view)
     made_by = projected_error_pixels(*sphere, combined_error(nodes, view, "made_by_"), instances, view, farthest=True)
-    return (error <= tau) | (made_by > tau)
+    return error, made_by
+
+
+def node_detail(nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Return which node records (k,) under instances (k,) hold nothing of the wanted level of detail, bool (k,).
+
+    Either every error below is accepted, so something coarser is drawn; or no error by which clusters below were made
+    is, so something finer is drawn.
+    """
+    error, made_by = node_error_pixels(nodes, instances, view)
+    return (error <= float(view["error_pixels"])) | (made_by > float(view["error_pixels"]))
 
 
 def group_error_pixels(groups: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:

@@ -96,7 +96,7 @@ def test_levels_are_those_of_the_groups(tables):
         child, count = tables.nodes["child"][inner], tables.nodes["child_count"][inner]
         assert levels[inner] == levels[child : child + count].max()
     assert levels[tables.meshes["root_node"][0]] == of_group.max() > 2
-    of_cluster = tables.clusters["counts"] >> 16 & 255
+    of_cluster = of_group[tables.cluster_group]
     view = view_record(path(1)[0], SIZE, FrameSettings(error_pixels=0.5))
     records = trace(tables, view).records
     clusters = records[records["kind"] == KINDS.index("clusters")]

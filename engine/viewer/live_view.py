@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import wgpu
 
 from engine.camera import Camera
@@ -61,6 +62,8 @@ class LiveView:
         self.notes: list[str] = []
         self.resolution = DynamicResolution(scale=SOFTWARE_SCALE if device.is_software else 1.0)
         self.image_scale = 1.0
+        self.drawn_size = (1, 1)  # of the image that is shown
+        self.drawn_camera: Camera | None = None
         self._context = canvas.get_wgpu_context()
         self._number = 0
         self.use_device(device)
@@ -69,6 +72,8 @@ class LiveView:
         """Draw on `device` from now on, with a renderer of its own."""
         self.device = device
         self.renderer = Renderer(device)
+        if self._context.get_configuration() is not None:
+            self._context.unconfigure()
         self.format = self._context.get_preferred_format(device.adapter)
         self._context.configure(device=device.wgpu_device, format=self.format)
         self._drawn: tuple | None = None  # what the image on the GPU shows
@@ -93,16 +98,47 @@ class LiveView:
 
         Raises what the renderer raises; the next call goes on with the image of before.
         """
-        target = self._context.get_current_texture()
+        target = self.target()
         arrived = self._collect()
         try:
             self._submit_due(is_moving)
         finally:
-            if self._has_image:
-                self.renderer.present(target)
-            else:
-                self._clear(target)
+            self.show(target)
         return arrived
+
+    def target(self) -> wgpu.GPUTexture:
+        """Return the canvas's texture of this frame."""
+        return self._context.get_current_texture()
+
+    def show(self, target: wgpu.GPUTexture) -> None:
+        """Draw the latest image, or the background where there is none, over all of `target`."""
+        if self._has_image:
+            self.renderer.present(target)
+        else:
+            self._clear(target)
+
+    def snapshot(self) -> np.ndarray:
+        """Draw the view as large as the canvas, wait for it, and return the image, (height, width, 4) uint8 sRGB.
+
+        Raises ValueError without a scene, and what the renderer raises.
+        """
+        if self.scene is None:
+            raise ValueError("there is no scene to draw; open one first")
+        size = self.window_size
+        if self.held:
+            self.renderer.collect(wait=True)
+            self._submit(size, 1.0, time.monotonic(), False)
+            self.renderer.collect(wait=True)
+        else:
+            self.renderer.render(self.scene, self.camera, self.settings, size)
+        self.forget_flights()
+        self._has_image, self.image_scale, self.drawn_size, self.drawn_camera = True, 1.0, size, self.camera
+        return self.renderer.read_image()
+
+    def forget_flights(self) -> None:
+        """Take note that the renderer has been used by others: what was on its way will not come back."""
+        self._in_flight = 0
+        self.redraw()
 
     def redraw(self) -> None:
         """Draw again although nothing has changed, also what failed before."""
@@ -140,7 +176,7 @@ class LiveView:
         self.renderer.submit(self.scene, self.camera, used, size, sent, keeps_set=held is not None)
         self._number += 1
         self._in_flight += 1
-        self._has_image, self.image_scale = True, scale
+        self._has_image, self.image_scale, self.drawn_size, self.drawn_camera = True, scale, size, self.camera
 
     def _collect(self) -> list[tuple[Sent, FrameStatistics]]:
         arrived: list[tuple[Any, FrameStatistics]] = self.renderer.collect()

@@ -1,5 +1,6 @@
 """A LiveView on an offscreen canvas: what is drawn when, and what an error leaves."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from rendercanvas.offscreen import RenderCanvas
 
 from engine.camera import Camera
+from engine.gpu.device import is_device_lost, open_device
 from engine.gpu.shader import ShaderError
 from engine.renderer import Renderer
 from engine.scene import load_scene
@@ -149,3 +151,31 @@ def test_a_failure_is_raised_once_and_the_last_image_stays(live, tmp_path):
     live.errors.clear()
     np.testing.assert_array_equal(live.settle(), good)
     assert not live.errors
+
+
+def test_a_lost_device_is_told_and_another_one_goes_on(sample_asset):
+    first = open_device()
+    live = Canvas(first, load_scene(sample_asset("sphere", 5000)))
+    good = live.settle()
+    first.wgpu_device.destroy()
+    live.view.redraw()
+    with contextlib.suppress(Exception):  # the canvas itself cannot present
+        live.draw()
+    assert live.errors
+    assert all(is_device_lost(error) for error in live.errors), live.errors
+    live.errors.clear()
+    live.view.use_device(open_device())
+    np.testing.assert_array_equal(live.settle(), good)
+    assert not live.errors
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_snapshot_has_the_full_size(live, device, is_held):
+    live.view.resolution.scale = 0.25
+    live.draw(is_moving=True)
+    if is_held:
+        live.view.held = Held(live.view.camera, live.view.settings, SIZE)
+    image = live.view.snapshot()
+    expected = Renderer(device).render(live.view.scene, live.view.camera, FrameSettings(), SIZE).image
+    np.testing.assert_array_equal(image, expected)
+    np.testing.assert_array_equal(live.settle(), expected)
