@@ -59,7 +59,7 @@ class FrozenOverlay:
         else:
             self._lines.box_count = 0
 
-    def box_at(self, camera: Camera, size: tuple[float, float], x: float, y: float) -> int | None:
+    def box_at(self, camera: Camera, size: tuple[int, int], x: float, y: float) -> int | None:
         """Return the trace record of the box that a click at `x`, `y` of a window of `size` means, or None."""
         if self._boxes is None or not len(self._boxes.chosen):
             return None

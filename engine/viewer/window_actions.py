@@ -99,9 +99,7 @@ class WindowActions:
         paths = [*(self.state.scene_paths if self._job_adds else []), *job.paths]
         self._window.show_scene(outcome.scene, paths, keeps_camera=self._job_adds)
         self._is_first_scene = False
-        for path in reversed(job.paths):
-            add_recent(path)
-        self.state.recent = recent_files()
+        self.state.recent = add_recent(job.paths)
 
     # Camera
 
@@ -312,7 +310,7 @@ class WindowActions:
         frozen, window = self.state.frozen, self._window
         if frozen is None or frozen.trace is None:
             return None
-        record = window.overlay.box_at(self.state.camera, window.canvas.get_logical_size(), click.x, click.y)
+        record = window.overlay.box_at(self.state.camera, window.logical_size, click.x, click.y)
         return None if record is None else explain(frozen, record)
 
     @reported
