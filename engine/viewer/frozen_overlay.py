@@ -47,7 +47,7 @@ class FrozenOverlay:
         self._boxes, state.boxes_shown, state.boxes_matching = None, 0, 0
         if frozen.trace is not None and frozen.tables is not None:
             records = frozen.trace.records
-            self._boxes = boxes_of(frozen.tables, records, frozen.view, state.overlay)
+            self._boxes = boxes_of(frozen.tables, records, frozen.view, state.overlay, frozen.sizes)
             state.boxes_shown, state.boxes_matching = len(self._boxes.chosen), self._boxes.matching_count
             parts.append(self._boxes)
         if state.overlay.shows_frustum:
