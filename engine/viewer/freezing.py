@@ -79,7 +79,7 @@ class Frozen:
             return "culling is being traced"
         if self.trace.left_out:
             shown = len(self.trace.records)
-            return f"{self.trace.left_out} of {shown + self.trace.left_out} tests are not kept: {shown} at most"
+            return f"{shown} of {shown + self.trace.left_out} tests are listed; the others found no room"
         return ""
 
     def _work(self) -> None:
