@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.renderer import Renderer
     from engine.scene import Scene, load_scene
     from engine.settings import BuildSettings, FrameSettings
+    from engine.viewer.notebook import show
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ _HOMES = {
     "load_scene": "engine.scene",
     "BuildSettings": "engine.settings",
     "FrameSettings": "engine.settings",
+    "show": "engine.viewer.notebook",
 }
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "load_scene",
     "open_asset",
     "open_device",
+    "show",
 ]
 
 
