@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.gpu.device import open_device
     from engine.renderer import Renderer
     from engine.scene import Scene, load_scene
+    from engine.scene_join import join_scenes
     from engine.settings import BuildSettings, FrameSettings
     from engine.viewer.notebook import show
 
@@ -28,6 +29,7 @@ _HOMES = {
     "Renderer": "engine.renderer",
     "Scene": "engine.scene",
     "load_scene": "engine.scene",
+    "join_scenes": "engine.scene_join",
     "BuildSettings": "engine.settings",
     "FrameSettings": "engine.settings",
     "show": "engine.viewer.notebook",
@@ -42,6 +44,7 @@ __all__ = [
     "Scene",
     "__version__",
     "build",
+    "join_scenes",
     "load_scene",
     "open_asset",
     "open_device",

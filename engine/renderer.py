@@ -20,7 +20,7 @@ from engine.frame.present import Present
 from engine.frame.queues import PHASES, Capacities, Queues
 from engine.frame.scene_buffers import Progress, SceneBuffers
 from engine.frame.shadow_maps import ShadowMaps
-from engine.frame.statistics import SHADOW_PREFIX, FrameStatistics, by_bin, funnels, queue_fill
+from engine.frame.statistics import FrameStatistics, counted
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
 from engine.gpu.readback import ReadbackRing
@@ -85,10 +85,14 @@ class Renderer:
         self._broken_until = 0  # frames up to this number met a queue that an aborted frame had left in disorder
         self._stood_still = False
 
-    def load(self, scene: Scene, progress: Progress | None = None) -> None:
-        """Upload a scene; `render` does it when the scene is new. Raises CapacityError where it does not fit."""
-        if self._scene_buffers is None or self._scene_buffers.scene is not scene:
-            self._scene_buffers = SceneBuffers(self.device, scene, progress)
+    def load(self, scene: Scene, progress: Progress | None = None, scene_buffers: SceneBuffers | None = None) -> None:
+        """Upload a scene; `render` does it when the scene is new. Raises CapacityError where it does not fit.
+
+        `scene_buffers` of this scene and device, made elsewhere (in another thread), are taken as they are.
+        """
+        if scene_buffers or self._scene_buffers is None or self._scene_buffers.scene is not scene:
+            self._scene_buffers = scene_buffers or SceneBuffers(self.device, scene, progress)
+            assert self._scene_buffers.scene is scene
             self._key = ()
 
     def render(
@@ -243,6 +247,22 @@ class Renderer:
         """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and scene-wide cluster."""
         return inspection.read_visible_clusters(self._drawn())
 
+    def read_sample(self, x: int, y: int) -> inspection.Sample | None:
+        """Return what a pixel of the frame drawn last shows, None where that is nothing; ValueError outside of it."""
+        return inspection.read_sample(self._drawn(), x, y)
+
+    def drawn_view(self) -> np.ndarray:
+        """Return the layout.VIEW record that the frame drawn last was drawn with."""
+        return inspection.drawn_view(self._drawn())
+
+    def visibility_buffer(self) -> wgpu.GPUBuffer:
+        """Return the visibility buffer of the frame drawn last, as it is on the GPU."""
+        return self._drawn().view.samples
+
+    def instance_tree(self) -> inspection.InstanceTree:
+        """Return the instance tree of the frame drawn last, and where its traversal began."""
+        return inspection.instance_tree(self._drawn())
+
     def holds_set(self, scene: Scene) -> bool:
         """Return whether `submit` of `scene` could keep the visible set of the last frame."""
         is_kept = self._queues is not None and self._queues.capacities == self._capacities
@@ -351,29 +371,16 @@ class Renderer:
     def _statistics(self, pending: Pending, parts: list[bytes]) -> FrameStatistics:
         assert self._context
         assert self._scene_buffers
-        states = np.frombuffer(parts[0], layout.PASS_STATE, len(PHASES))
-        queues = queue_fill(states, pending.capacities)
-        shadow_states = np.frombuffer(parts[1] if pending.shadow_capacities else b"", layout.PASS_STATE)
-        if pending.shadow_capacities:
-            shadow_queues = queue_fill(shadow_states, pending.shadow_capacities)
-            queues |= {SHADOW_PREFIX + name: queue for name, queue in shadow_queues.items()}
-        aborted = bool(states["aborted"].any() or shadow_states["aborted"].any())
-        if aborted:
+        counts = counted(parts, pending.capacities, pending.shadow_capacities)
+        if counts["is_aborted"]:
             self._recover()
         is_sound = pending.number > self._broken_until
-        complete = is_sound and all(queue.requested == queue.stored for queue in queues.values())
         return FrameStatistics(
             size=pending.size,
             adapter=self.device.adapter_name,
             traversal=pending.traversal,
             error_pixels=pending.settings.error_pixels,
-            passes={
-                name: funnels(state)
-                for name, state in zip((*PHASES, "shadow"), [*states, *shadow_states], strict=False)
-            },
-            clusters=by_bin(states["bin_clusters"]),
-            triangles=by_bin(states["bin_triangles"]),
-            queues=queues,
+            **counts,
             memory_bytes={
                 **self._scene_buffers.memory_bytes,
                 "queues": self._context.queues.memory_bytes,
@@ -382,8 +389,7 @@ class Renderer:
                 "shadow_maps": self._shadow_maps.memory_bytes if self._shadow_maps else 0,
             },
             pages_resident=len(self._scene_buffers.scene.pages),
-            is_complete=complete,
-            is_aborted=aborted,
-            notes=[] if is_sound or aborted else ["drawn after a frame whose traversal stood still"],
+            is_complete=is_sound and all(queue.requested == queue.stored for queue in counts["queues"].values()),
+            notes=[] if is_sound or counts["is_aborted"] else ["drawn after a frame whose traversal stood still"],
             passes_ms=self._timer.milliseconds(parts[-1] if pending.labels else b"", pending.labels),
         )

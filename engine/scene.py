@@ -150,6 +150,22 @@ class Scene:
             slots = [self._place(meshes, inner, outer=o[None]) for o in outer]
         return np.concatenate(slots) if slots else np.zeros(0, np.int64)
 
+    def append_instances(self, other: "Scene", meshes: np.ndarray) -> None:
+        """Append the slots of `other` in their order, freed ones too; its mesh m is mesh meshes[m] (int) here.
+
+        Raises ValueError for more than 2^28 slots.
+        """
+        first, records = self._used, other.instances.copy()
+        if first + len(records) > LARGEST_INSTANCE_COUNT:
+            raise ValueError(f"{first + len(records)} instances; a scene holds at most {LARGEST_INSTANCE_COUNT}")
+        live = records["mesh"] != NONE
+        records["mesh"][live] = np.asarray(meshes)[records["mesh"][live]]
+        records["user_index"] += np.uint32(self._added & 0xFFFFFFFF)
+        self._slots = np.concatenate([self.instances, records])
+        self._used, self._added = len(self._slots), self._added + other._added
+        self._free = sorted([*self._free, *(first + slot for slot in other._free)], reverse=True)
+        self._changed()
+
     def remove_instances(self, slots: np.ndarray) -> None:
         """Free `slots`. Raises ValueError where one holds no instance."""
         slots = self._checked_slots(slots)

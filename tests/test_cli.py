@@ -118,6 +118,34 @@ def test_options_go_before_the_settings_file(tmp_path):
     assert settings == FrameSettings(error_pixels=3.0, view="normals", occlusion=False, exposure=2.0)
 
 
+def test_set_goes_before_every_other_option(tmp_path):
+    path = tmp_path / "frame.toml"
+    path.write_text("error_pixels = 3.0\nqueue_items = 77\n", encoding="utf-8")
+    values = ["error_pixels=2", "view=levels", "materials=folder/sub", "light_direction=[-1, 2, 3]", "occlusion=false"]
+    arguments = [argument for value in values for argument in ("--set", value)]
+    for line in (["render", "a", "-o", "b.png"], ["view", "a"], ["bench", "a"]):
+        settings = frames.frame_settings(parse([*line, "--settings", str(path), "--view", "depth", *arguments]))
+        assert settings == FrameSettings(
+            error_pixels=2.0,
+            queue_items=77,
+            view="levels",
+            materials="folder/sub",
+            light_direction=(-1.0, 2.0, 3.0),
+            occlusion=False,
+        )
+    assert parse(["view", "a", "--set", "exposure=-1"]).set == [("exposure", -1)]
+    assert frames.frame_settings(parse(["view", "a", "--shadows", "--set", "shadow_cascades=2"])).shadow_cascades == 2
+
+
+@pytest.mark.parametrize("text", ["exposure", "=1", "exposure=", "light_direction=[1,2", "view=a b", "exposure=1\nb=2"])
+def test_set_wants_a_name_and_a_value(text, capsys):
+    with pytest.raises(SystemExit):
+        parse(["view", "a", "--set", text])
+    assert "--set" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="unknown setting 'exposures'"):
+        frames.frame_settings(parse(["view", "a", "--set", "exposures=1"]))
+
+
 def test_bench_reads_an_experiment(tmp_path):
     path = tmp_path / "orbit.toml"
     path.write_text(

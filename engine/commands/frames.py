@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.settings import FrameSettings, load_settings, settings_from
+from engine.settings import SHADOW_CASCADES, FrameSettings, load_settings, settings_from
 
 if TYPE_CHECKING:
     from engine.camera import Camera
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 
 CAMERA_SUFFIX = ".camera"  # of files that hold a camera, or a path of several
-SHADOW_CASCADES = 4  # of --shadows, where no settings name another number
 
 
 def frame_settings(options: argparse.Namespace, values: dict[str, Any] | None = None) -> FrameSettings:
-    """Return the defaults, overlaid by `values`, then by the settings file, then by the options given."""
+    """Return the defaults, overlaid by `values`, the settings file, the options given, and last by --set."""
     merged = dict(values or {})
     if options.settings:
         load_settings(FrameSettings, options.settings)  # names the file in its errors
@@ -31,6 +30,7 @@ def frame_settings(options: argparse.Namespace, values: dict[str, Any] | None = 
     merged |= {name: value for name, value in given.items() if value is not None}
     if options.no_occlusion:
         merged["occlusion"] = False
+    merged |= dict(options.set)
     if options.shadows and not merged.get("shadow_cascades"):
         merged["shadow_cascades"] = SHADOW_CASCADES
     return settings_from(FrameSettings, merged)

@@ -4,8 +4,9 @@ import argparse
 import math
 import os
 import re
+import tomllib
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 from engine import __version__
 from engine.settings import Raster, Traversal, ViewMode
@@ -118,7 +119,15 @@ def _add_frame(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--materials", metavar="FOLDER", help="where material functions (NAME.wgsl) are looked for first"
     )
-    parser.add_argument("--settings", metavar="FILE.toml", help="frame settings; the options above go before it")
+    parser.add_argument("--settings", metavar="FILE.toml", help="frame settings; the other options go before it")
+    parser.add_argument(
+        "--set",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one frame setting, as in such a file; goes before all others",
+    )
     parser.add_argument(
         "--adapter",
         default=os.environ.get("MICROLITH_ADAPTER") or None,
@@ -198,6 +207,19 @@ def aov(text: str) -> tuple[str, str]:
     if name not in AOV_NAMES:
         raise argparse.ArgumentTypeError(f"no AOV {name!r}; one of: {', '.join(AOV_NAMES)}")
     return name, path
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Parse `NAME=VALUE`, a line of a settings file; a text of one word needs no quotes."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (equals and re.fullmatch(r"\w+", name) and value) or "\n" in value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        if re.search(r"[\s\"'\[\]{}#=,]", value):
+            raise argparse.ArgumentTypeError(f"{text!r}: {value} is not a TOML value") from None
+        return name, value
 
 
 def positive(text: str) -> int:

@@ -9,6 +9,11 @@ _LANES = 256
 _SEEDS = 512  # items that the walk begins with, at most
 
 
+def seeds(context: Context, view_count: int = 1) -> tuple[int, int]:
+    """Return first and number of the instance tree's nodes that the traversal of so many views begins with."""
+    return context.scene_buffers.seeds(min(_SEEDS, context.queues.capacities.nodes) // view_count)
+
+
 class InitContext:
     """Pass init_context; one dispatch with a stride, sized for the visibility buffer.
 
@@ -36,7 +41,6 @@ class InitContext:
         It begins with as many nodes of the instance tree as fill a GPU. With `keeps_set` there is none: what the last
         frame found visible is drawn again.
         """
-        limit = min(_SEEDS, context.queues.capacities.nodes) // view_count
         if self._clears_buffers:
             assert context.encoder
             for buffer in (self._samples, context.view.resources["overdraw"]):
@@ -44,5 +48,5 @@ class InitContext:
         with context.compute_pass(self._label) as compute:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, self._group)
-            set_immediates(compute, first_view, view_count, *context.scene_buffers.seeds(limit), keeps_set)
+            set_immediates(compute, first_view, view_count, *seeds(context, view_count), keeps_set)
             compute.dispatch_workgroups(self._workgroups)

@@ -83,6 +83,10 @@ class SceneBuffers:
         """Return first and number of the instance tree's nodes that culling begins with, `limit` at most."""
         return first_level(self._instances.count, limit)
 
+    def instance_tree(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the uploaded instance tree: layout.NODE records, and the slots (k,) int64 in its order."""
+        return self._instances.tree()
+
     def update_instances(self) -> bool:
         """Upload what changed of the instances; return whether anything did since the last call."""
         if self._instances.update():
