@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ImageGrab
 
+from engine.user_cache import cache_folder
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE = (1280, 720)
 TIMEOUT_SECONDS = 60.0
@@ -22,6 +24,15 @@ LEFT, MIDDLE, RIGHT, WHEEL_UP, WHEEL_DOWN = 1, 2, 3, 4, 5
 def has_desktop() -> bool:
     """Whether this machine can show a window nobody sees."""
     return all(map(shutil.which, ("Xvfb", "xdotool")))
+
+
+def share_kernels(cache: Path) -> None:
+    """Let the compiled kernels of the builder be those of this process: to compile them takes a minute."""
+    shared, own = cache_folder("kernels"), cache / "microlith" / "kernels"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    shared.mkdir(parents=True, exist_ok=True)
+    if not own.exists():
+        own.symlink_to(shared)
 
 
 class Desktop:
@@ -50,6 +61,7 @@ class Viewer:
 
     def __init__(self, desktop: Desktop, arguments: Sequence[str | Path], folder: Path, cache: Path):
         self.desktop, self.folder = desktop, folder
+        share_kernels(cache)
         environment = {**os.environ, "DISPLAY": desktop.name, "XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(ROOT)}
         environment.pop("WAYLAND_DISPLAY", None)
         environment.setdefault("XDG_RUNTIME_DIR", "/tmp")
