@@ -217,6 +217,11 @@ def _widget_class() -> type | None:
             """Write what the camera sees now to an image file."""
             _save(self.image, path)
 
+        def _rc_close(self) -> None:
+            if not self._is_closed:  # rendercanvas 2.7.2: closing an anywidget canvas closes it again, without end
+                self._is_closed = True
+                super()._rc_close()
+
         def _on_message(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
             if content.get("type") == "focus_out":  # rendercanvas has no such event; releases now go elsewhere
                 for key in DIRECTIONS:

@@ -3,9 +3,11 @@
 import base64
 import io
 import queue
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,6 +44,21 @@ def test_shows_a_picture_outside_of_a_kernel(kind, sample_asset, device, rendere
     np.testing.assert_array_equal(image_of(picture._repr_png_()), expected[..., :3])
     picture.save(tmp_path / "picture.png")
     np.testing.assert_array_equal(image_of((tmp_path / "picture.png").read_bytes()), expected[..., :3])
+
+
+def test_shows_a_mesh_file(sample_mesh, device):
+    picture = engine.show(sample_mesh("sphere"), size=SIZE, device=device)
+    assert len(np.unique(picture.image.reshape(-1, 4), axis=0)) > 100
+
+
+def test_a_kernel_without_the_widget_packages_gets_a_picture(scene, device, monkeypatch):
+    shell = SimpleNamespace(kernel=object())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setitem(sys.modules, "rendercanvas.anywidget", None)
+    monkeypatch.setitem(sys.modules, "rendercanvas.jupyter", None)
+    notebook._widget_class.cache_clear()
+    assert isinstance(engine.show(scene, size=SIZE, device=device), notebook.Picture)
+    notebook._widget_class.cache_clear()
 
 
 @pytest.mark.parametrize(("what", "message"), [(3, "cannot show a int"), ("nothing.glb", "no such file")])
@@ -241,3 +258,5 @@ def test_a_widget_that_loses_the_focus_stops_flying(kernel, sample_asset):
     front.send({"type": "focus_out"})
     front.last_frame()
     assert front.run("view.live.controls.is_moving")["text/plain"] == "False"
+    assert front.run("view.image.shape")["text/plain"] == "(180, 320, 4)"
+    assert front.run("view.close()\nview.live._live is None")["text/plain"] == "True"
