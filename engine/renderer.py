@@ -255,6 +255,10 @@ class Renderer:
         """Return the layout.VIEW record that the frame drawn last was drawn with."""
         return inspection.drawn_view(self._drawn())
 
+    def visibility_buffer(self) -> wgpu.GPUBuffer:
+        """Return the visibility buffer of the frame drawn last, as it is on the GPU."""
+        return self._drawn().view.samples
+
     def instance_tree(self) -> inspection.InstanceTree:
         """Return the instance tree of the frame drawn last, and where its traversal began."""
         return inspection.instance_tree(self._drawn())

@@ -18,6 +18,7 @@ struct OverlayBox {
 
 struct OverlayLines {
     image_size: vec2u, // of the visibility buffer; View.size is that of the target
+    image_scale: vec2f, // pixels of the image in a pixel of the target
     width_pixels: f32,
 }
 
@@ -40,12 +41,13 @@ struct Segment {
     is_drawn: bool,
 }
 
-// Place on the target (x, y in pixels) and depth of both ends of the edge that a quad belongs to.
+// What a fragment needs is made here as far as it can be: there are many.
 struct Corner {
     @builtin(position) position: vec4f,
-    @location(0) @interpolate(flat) a: vec3f,
-    @location(1) @interpolate(flat) b: vec3f,
-    @location(2) @interpolate(flat) color: u32,
+    @location(0) @interpolate(linear) place: vec2f, // pixels along the edge from its middle, and across
+    @location(1) @interpolate(linear) depth: f32, // a surface must be nearer to hide the edge
+    @location(2) @interpolate(flat) half_length: f32, // pixels
+    @location(3) @interpolate(flat) color: vec4f,
 }
 
 // Edge 0..11: four along each axis. Where axes have no length, edges that lie on others are left out.
@@ -99,6 +101,16 @@ fn clipped(view: View, whole: Segment) -> Segment {
     return part;
 }
 
+// The depth that a surface must exceed to hide a point at `depth`.
+fn hiding_depth(view: View, depth: f32) -> f32 {
+    let pixel_size = 2.0 / (view.scale_y * f32(overlay_parameters[0].image_size.y)); // perspective: at distance 1
+    let slack = DEPTH_TOLERANCE_PIXELS * pixel_size;
+    if (is_orthographic(view)) {
+        return depth + slack / (view.far - view.near);
+    }
+    return depth / (1.0 - min(slack, LARGEST_TOLERANCE));
+}
+
 // Vertices 0..47: four for each edge.
 @vertex
 fn overlay_lines_vertex(@builtin(vertex_index) vertex: u32, @builtin(instance_index) index: u32) -> Corner {
@@ -110,47 +122,32 @@ fn overlay_lines_vertex(@builtin(vertex_index) vertex: u32, @builtin(instance_in
     if (!segment.is_drawn) {
         return corner;
     }
-    corner.a = to_screen(view, segment.a);
-    corner.b = to_screen(view, segment.b);
-    corner.color = box.color;
-    let span = corner.b.xy - corner.a.xy;
-    let length_pixels = length(span);
-    let direction = select(vec2f(1.0, 0.0), span / length_pixels, length_pixels > 0.0);
-    let reach = 0.5 * overlay_parameters[0].width_pixels + 1.0;
-    let forward = select(-direction, direction, (vertex & 1u) != 0u);
-    let across = vec2f(-direction.y, direction.x);
-    let place = select(corner.a.xy, corner.b.xy, (vertex & 1u) != 0u)
-        + reach * (forward + select(-across, across, (vertex & 2u) != 0u));
-    let ndc = place / vec2f(view.size) * 2.0 - 1.0;
+    let a = to_screen(view, segment.a);
+    let b = to_screen(view, segment.b);
+    let length_pixels = distance(a.xy, b.xy);
+    let along = select(vec2f(1.0, 0.0), (b.xy - a.xy) / length_pixels, length_pixels > 0.0);
+    let reach = 0.5 * overlay_parameters[0].width_pixels + 0.5;
+    let is_end = (vertex & 1u) != 0u;
+    corner.half_length = 0.5 * length_pixels;
+    corner.place.x = select(-1.0, 1.0, is_end) * (corner.half_length + reach);
+    corner.place.y = select(-reach, reach, (vertex & 2u) != 0u);
+    corner.depth = hiding_depth(view, select(a.z, b.z, is_end));
+    let color = unpack4x8unorm(box.color);
+    corner.color = select(color, vec4f(srgb_decode(color.rgb), color.a), target_is_srgb);
+    let pixel = 0.5 * (a.xy + b.xy) + corner.place.x * along + corner.place.y * vec2f(-along.y, along.x);
+    let ndc = pixel / vec2f(view.size) * 2.0 - 1.0;
     corner.position = vec4f(ndc.x, -ndc.y, 0.0, 1.0);
     return corner;
 }
 
-// Whether the surface in the pixel of the image that holds a place on the target is nearer.
-fn is_hidden(view: View, place: vec2f, depth: f32) -> bool {
-    let image_size = overlay_parameters[0].image_size;
-    let pixel = min(vec2u(place / vec2f(view.size) * vec2f(image_size)), image_size - 1u);
-    let surface = bitcast<f32>(visibility[pixel.y * image_size.x + pixel.x].y);
-    let slack = DEPTH_TOLERANCE_PIXELS * 2.0 / (view.scale_y * f32(image_size.y)); // perspective: at distance 1
-    if (is_orthographic(view)) {
-        return surface > 0.0 && depth + slack / (view.far - view.near) < surface;
-    }
-    return surface > 0.0 && depth < surface * (1.0 - min(slack, LARGEST_TOLERANCE));
-}
-
 @fragment
 fn overlay_lines_fragment(corner: Corner) -> @location(0) vec4f {
-    let view = overlay_views[0];
-    let place = corner.position.xy;
-    let span = corner.b.xy - corner.a.xy;
-    let share = clamp(dot(place - corner.a.xy, span) / max(dot(span, span), 1e-12), 0.0, 1.0);
-    let width = overlay_parameters[0].width_pixels;
-    let coverage = clamp(0.5 * width + 0.5 - distance(place, corner.a.xy + share * span), 0.0, min(width, 1.0));
-    if (coverage <= 0.0) {
-        discard;
-    }
-    let color = unpack4x8unorm(corner.color);
-    let is_behind = is_hidden(view, place, mix(corner.a.z, corner.b.z, share));
-    let alpha = color.a * coverage * select(1.0, HIDDEN_ALPHA, is_behind);
-    return vec4f(select(color.rgb, srgb_decode(color.rgb), target_is_srgb), alpha);
+    let parameters = overlay_parameters[0];
+    let beyond = max(abs(corner.place.x) - corner.half_length, 0.0);
+    let from_line = length(vec2f(beyond, corner.place.y));
+    let coverage = clamp(0.5 * parameters.width_pixels + 0.5 - from_line, 0.0, min(parameters.width_pixels, 1.0));
+    let pixel = min(vec2u(corner.position.xy * parameters.image_scale), parameters.image_size - 1u);
+    let surface = bitcast<f32>(visibility[pixel.y * parameters.image_size.x + pixel.x].y);
+    let is_behind = surface > 0.0 && surface > corner.depth; // where there is no surface, depths may lie below 0
+    return vec4f(corner.color.rgb, corner.color.a * coverage * select(1.0, HIDDEN_ALPHA, is_behind));
 }

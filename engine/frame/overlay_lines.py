@@ -80,6 +80,7 @@ class OverlayLines:
         view["size"] = target_size
         parameters = np.zeros(1, self._parameter_dtype)
         parameters["image_size"], parameters["width_pixels"] = image_size, width_pixels
+        parameters["image_scale"] = np.divide(image_size, target_size)
         self._send(self._view, view)
         self._send(self._parameters, parameters)
         attachment = {"view": target_view, "load_op": "load", "store_op": "store"}

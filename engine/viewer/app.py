@@ -19,9 +19,9 @@ from engine.gpu.device import Device, is_device_lost, open_device
 from engine.scene import Scene
 from engine.viewer import keys
 from engine.viewer.controls import CameraControls
+from engine.viewer.frozen_overlay import FrozenOverlay
 from engine.viewer.gui import Gui
 from engine.viewer.live_view import LiveView, Sent
-from engine.viewer.overlay_boxes import OverlayBoxes
 from engine.viewer.panels import style
 from engine.viewer.panels.layout import draw_all
 from engine.viewer.panels.log import LogForwarder
@@ -62,7 +62,7 @@ class Window:
         self.live = LiveView(self.canvas, self.device)
         self.controls = CameraControls(self.state.camera, NO_BOUNDS, options.size)
         self.actions = WindowActions(self, options)
-        self.overlay = OverlayBoxes(self.device, self.live.format)
+        self.overlay = FrozenOverlay(self.device, self.live.format)
         self.gui = Gui(self.canvas, self.device, lambda: draw_all(self.state, self.actions))
         style.use_clipboard(self.actions.clipboard_text, lambda text: glfw.set_clipboard_string(self.glfw_window, text))
         self._forwarder = LogForwarder(self.state)
@@ -77,6 +77,12 @@ class Window:
     def glfw_window(self) -> Any:
         """The handle that glfw's own functions take; rendercanvas offers neither drops nor a clipboard."""
         return self.canvas._window
+
+    @property
+    def logical_size(self) -> tuple[int, int]:
+        """Size of the window in the pixels that events count."""
+        width, height = self.canvas.get_logical_size()
+        return max(round(width), 1), max(round(height), 1)
 
     def close(self) -> None:
         """Stop what still runs, and write what is still being recorded."""
@@ -98,7 +104,7 @@ class Window:
     def image_pixel(self, x: float, y: float) -> tuple[int, int]:
         """Return the pixel of the image that is shown at a place of the window in logical pixels."""
         width, height = self.state.image_size
-        logical_width, logical_height = self.canvas.get_logical_size()
+        logical_width, logical_height = self.logical_size
         column, row = int(x / logical_width * width), int(y / logical_height * height)
         return min(max(column, 0), width - 1), min(max(row, 0), height - 1)
 
@@ -111,7 +117,7 @@ class Window:
         self.canvas.add_event_handler(self._on_event, *EVENTS)
         self.canvas.add_event_handler(lambda _: self.canvas.request_draw(), *EVENTS, "char", order=-100)
         self.canvas.add_event_handler(lambda _: self.actions.cancel_job(), "close")
-        glfw.set_drop_callback(self.glfw_window, self._on_drop)
+        glfw.set_drop_callback(self.glfw_window, self._on_drop)  # ty: ignore[invalid-argument-type]
         glfw.set_window_focus_callback(self.glfw_window, self._on_focus)
         self.canvas.request_draw(self._draw)
 
@@ -121,7 +127,7 @@ class Window:
         if not (is_key and keys.dispatch(event["key"], event["modifiers"], self.state, self.actions)):
             self.controls.handle_event(event)
 
-    def _on_drop(self, _window: Any, paths: list[str]) -> None:
+    def _on_drop(self, _window: Any, paths: Any) -> None:
         shift = any(glfw.get_key(self.glfw_window, key) for key in (glfw.KEY_LEFT_SHIFT, glfw.KEY_RIGHT_SHIFT))
         self.actions.open([Path(path) for path in paths], add=bool(shift))
 
@@ -216,5 +222,5 @@ class Window:
         self.actions.thaw()
         self.device: Device = open_device(self._adapter_text)
         self.live.use_device(self.device)
-        self.overlay = OverlayBoxes(self.device, self.live.format)
+        self.overlay = FrozenOverlay(self.device, self.live.format)
         self.gui.use_device(self.device)

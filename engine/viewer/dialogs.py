@@ -1,11 +1,15 @@
 """The system's file dialog, without waiting for it."""
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 from imgui_bundle import portable_file_dialogs
 
 from engine.commands.scenes import MESH_SUFFIXES, SCENE_SUFFIXES
+
+_PROGRAMS = ("zenity", "kdialog", "qarma", "matedialog")  # that show it on Linux
 
 
 class OpenDialog:
@@ -15,8 +19,8 @@ class OpenDialog:
     """
 
     def __init__(self, add: bool, for_settings: bool = False):
-        if not portable_file_dialogs.settings.available():
-            raise RuntimeError("this system has no file dialog (install zenity or kdialog); drop files on the window")
+        if sys.platform == "linux" and not any(map(shutil.which, _PROGRAMS)):
+            raise RuntimeError("there is no file dialog (install zenity or kdialog); drop files, or type a path")
         self.add, self.for_settings = add, for_settings
         self.paths: list[Path] = []
         kinds = ["*.toml"] if for_settings else [f"*{suffix}" for suffix in (*SCENE_SUFFIXES, *MESH_SUFFIXES)]

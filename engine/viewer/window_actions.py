@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import glfw
 import numpy as np
@@ -92,16 +92,14 @@ class WindowActions:
         if outcome is None:
             return
         self.state.job = None
-        if outcome.error:
-            self.state.say(outcome.error, is_error=True)
+        if isinstance(outcome, str):
+            self.state.say(outcome, is_error=True)
             return
         self._window.live.renderer.load(outcome.scene, scene_buffers=outcome.scene_buffers)
         paths = [*(self.state.scene_paths if self._job_adds else []), *job.paths]
         self._window.show_scene(outcome.scene, paths, keeps_camera=self._job_adds)
         self._is_first_scene = False
-        for path in job.paths:
-            add_recent(path)
-        self.state.recent = recent_files()
+        self.state.recent = add_recent(job.paths)
 
     # Camera
 
@@ -134,11 +132,11 @@ class WindowActions:
 
     @reported
     def paste_camera(self) -> None:
-        self.set_camera(parse_camera(self.clipboard_text()))
+        self.set_camera(parse_camera(self.clipboard_text().strip()))
 
     def clipboard_text(self) -> str:
         """Return what is on the clipboard, an empty text where that is no text."""
-        text = glfw.get_clipboard_string(self._window.glfw_window) or b""
+        text: Any = glfw.get_clipboard_string(self._window.glfw_window) or b""
         return text.decode(errors="replace") if isinstance(text, bytes) else text
 
     @reported
@@ -294,7 +292,7 @@ class WindowActions:
         if double is not None and double.button == LEFT_BUTTON:
             picked = self._pick(double)
             if picked is not None:
-                controls.focus(picked.position)
+                controls.focus(picked.point.position)
         elif click is not None and click.button == LEFT_BUTTON:
             self.state.picked, self.state.explained = self._pick(click), self._explain(click)
 
@@ -303,13 +301,16 @@ class WindowActions:
         if scene is None or live.drawn_camera is None:
             return None
         x, y = self._window.image_pixel(click.x, click.y)
-        return picking.pick(live.renderer, scene, live.drawn_camera, self.state.settings, live.drawn_size, x, y)
+        frozen = self.state.frozen
+        chosen_by = frozen.view if frozen is not None else None
+        camera, size = live.drawn_camera, live.drawn_size
+        return picking.pick(live.renderer, scene, camera, self.state.settings, size, x, y, chosen_by)
 
     def _explain(self, click: Click) -> object:
         frozen, window = self.state.frozen, self._window
         if frozen is None or frozen.trace is None:
             return None
-        record = window.overlay.box_at(self.state.camera, window.canvas.get_logical_size(), click.x, click.y)
+        record = window.overlay.box_at(self.state.camera, window.logical_size, click.x, click.y)
         return None if record is None else explain(frozen, record)
 
     @reported
