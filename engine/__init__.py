@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from engine.scene import Scene, load_scene
     from engine.scene_join import join_scenes
     from engine.settings import BuildSettings, FrameSettings
+    from engine.viewer.notebook import show
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ _HOMES = {
     "join_scenes": "engine.scene_join",
     "BuildSettings": "engine.settings",
     "FrameSettings": "engine.settings",
+    "show": "engine.viewer.notebook",
 }
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "load_scene",
     "open_asset",
     "open_device",
+    "show",
 ]
 
 

@@ -61,6 +61,7 @@ def trace(
 ) -> Trace:
     """Return every instance, node and cluster that reference.visible_set tests with these arguments, with its outcome.
 
+    The GPU does not test the nodes of a mesh that it draws from the root group at once; here they are tested.
     Beyond `largest_count` tests are only counted. Raises TraceCancelledError soon after `is_cancelled` says so.
     """
     recorder = _Recorder(tables, largest_count, is_cancelled)

@@ -91,6 +91,11 @@ class Scene:
         """Number of instances in the scene."""
         return self._used - len(self._free)
 
+    @property
+    def page_word_counts(self) -> np.ndarray:
+        """(P,) int64: how many words each scene-wide page has when decoded."""
+        return np.concatenate([asset.page_word_counts for asset in self.assets])
+
     def page_words(self, page: int) -> np.ndarray:
         """Return the decoded words (uint32) of a scene-wide page."""
         asset, number = self.pages[page]

@@ -84,6 +84,17 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE.json", help="write what was built, level by level")
     parser.add_argument("--threads", type=positive, metavar="N", help="worker threads (default: all cores)")
     parser.add_argument("--settings", metavar="FILE.toml", help="build settings")
+    parser.add_argument(
+        "--progress-json",
+        action="store_true",
+        help='for programs: progress as JSON lines on standard error, {"stage": "build", "done": 10, "total": 200},'
+        " at most 20 a second; lines about errors begin with `microlith: ` as ever",
+    )
+    parser.add_argument(
+        "--end-with-input",
+        action="store_true",
+        help="for programs: stop as after Ctrl-C when standard input ends, so that no build outlives who started it",
+    )
     parser.add_argument("--up", choices=("y", "z"), help="axis of the file that points up (default: y)")
     parser.add_argument("--scale", type=positive_number, metavar="S", help="metres per unit of the file (default: 1)")
 

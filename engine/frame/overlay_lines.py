@@ -68,14 +68,17 @@ class OverlayLines:
         visibility_buffer: wgpu.GPUBuffer,
         image_size: tuple[int, int],
         width_pixels: float = DEFAULT_WIDTH_PIXELS,
-    ) -> None:
-        """Record the pass, unless there are no boxes.
+        largest_count: int | None = None,
+    ) -> int:
+        """Record the pass, unless there is nothing to draw; return how many boxes it draws.
 
         view_record: the layout.VIEW that the image of `image_size` (width, height) and its visibility buffer were drawn
         with; the image is stretched over the target of `target_size`. width_pixels: of a line, on the target.
+        Of more than `largest_count` boxes the first are drawn: for a slow adapter while the camera moves.
         """
-        if not self.box_count:
-            return
+        count = self.box_count if largest_count is None else min(self.box_count, largest_count)
+        if count <= 0:
+            return 0
         view = np.array(view_record, layout.VIEW).reshape(1)
         view["size"] = target_size
         parameters = np.zeros(1, self._parameter_dtype)
@@ -88,8 +91,9 @@ class OverlayLines:
         draw.set_pipeline(self._kernel.pipeline)
         draw.set_bind_group(0, self._bound(visibility_buffer))
         draw.set_index_buffer(self._indices, "uint16")
-        draw.draw_indexed(6 * EDGES, self.box_count)
+        draw.draw_indexed(6 * EDGES, count)
         draw.end()
+        return count
 
     def _send(self, buffer: wgpu.GPUBuffer, data: np.ndarray) -> None:
         """Upload what differs from what the buffer holds."""

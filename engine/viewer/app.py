@@ -115,7 +115,7 @@ class Window:
     def draw_overlays(self, target: wgpu.GPUTexture) -> None:
         """Draw the boxes of a frozen frame over the image on `target`."""
         if self.state.frozen is not None and self.state.image_size == self.live.drawn_size:
-            self.overlay.draw(target, self.live, self.state, self.canvas.get_pixel_ratio())
+            self.overlay.draw(target, self.live, self.state, self.canvas.get_pixel_ratio(), self.is_moving)
 
     def _wire_events(self) -> None:
         self.canvas.add_event_handler(self._on_event, *EVENTS)

@@ -13,6 +13,7 @@ from engine.reference_trace import LARGEST_TRACE, Trace, TraceCancelledError, tr
 from engine.renderer import Renderer
 from engine.scene import Scene
 from engine.settings import FrameSettings
+from engine.viewer.overlays import seen_sizes
 
 MOST_FRAMES = 6  # drawn until one follows a frame of the same view
 _HAS_HISTORY = layout.CONSTANTS["VIEW_HAS_HISTORY"]
@@ -21,7 +22,7 @@ _MOVED = layout.CONSTANTS["VIEW_MOVED"] | layout.CONSTANTS["VIEW_INSTANCES_MOVED
 
 @dataclass
 class Frozen:
-    """A frame whose culling is looked at. `tables` and `trace` are None until `poll` says that they are there.
+    """A frame whose culling is looked at. `tables`, `trace` and `sizes` are None until `poll` says so.
 
     view: layout.VIEW record (); statistics: of the frame; settings: as it was drawn, so error_pixels may be larger than
     asked for. error: why there will be no trace, "" otherwise.
@@ -38,10 +39,11 @@ class Frozen:
     largest_trace: int = LARGEST_TRACE
     tables: Tables | None = None
     trace: Trace | None = None
+    sizes: np.ndarray | None = None  # overlays.seen_sizes of the trace
     error: str = ""
     _thread: threading.Thread | None = None
     _is_cancelled: threading.Event = field(default_factory=threading.Event)
-    _made: tuple[Tables, Trace] | None = None
+    _made: tuple[Tables, Trace, np.ndarray] | None = None
     _failed: str = ""
 
     def start(self) -> None:
@@ -62,7 +64,7 @@ class Frozen:
             return False
         self.error = self._failed
         if self._made is not None:
-            self.tables, self.trace = self._made
+            self.tables, self.trace, self.sizes = self._made
         return True
 
     def cancel(self) -> None:
@@ -77,7 +79,7 @@ class Frozen:
             return "culling is being traced"
         if self.trace.left_out:
             shown = len(self.trace.records)
-            return f"{self.trace.left_out} of {shown + self.trace.left_out} tests are not kept: {shown} at most"
+            return f"{shown} of {shown + self.trace.left_out} tests are listed; the others found no room"
         return ""
 
     def _work(self) -> None:
@@ -86,7 +88,8 @@ class Frozen:
             clusters = scene.clusters()
             tables = reference.tables(scene.meshes, scene.nodes, scene.groups, clusters, self.instances)
             arguments = tables, self.view, self.occlusion, self.largest_trace
-            self._made = tables, trace(*arguments, is_cancelled=self._is_cancelled.is_set)
+            found = trace(*arguments, is_cancelled=self._is_cancelled.is_set)
+            self._made = tables, found, seen_sizes(tables, found.records, self.view)
         except TraceCancelledError:
             self._failed = "no longer wanted"
         except (ValueError, OSError, MemoryError) as error:

@@ -91,7 +91,10 @@ class LiveView:
     @property
     def is_pending(self) -> bool:
         """Whether another draw will show something else: a frame is on its way, or the image has yet to sharpen."""
-        return self._in_flight > 0 or self.is_continuous or self.resolution.is_settling(time.monotonic())
+        # The rest may have begun since the latest draw, which then was still a coarse one.
+        is_coarse = self._has_image and self.image_scale != 1.0 and self._failed is None
+        is_settling = is_coarse or self.resolution.is_settling(time.monotonic())
+        return self._in_flight > 0 or self.is_continuous or is_settling
 
     def draw(self, is_moving: bool = False) -> list[tuple[Sent, FrameStatistics]]:
         """Send a frame if one is due, show the latest image, and return the frames that have arrived.

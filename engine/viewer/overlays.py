@@ -35,19 +35,51 @@ class OverlayBoxes(NamedTuple):
     chosen: np.ndarray
 
 
-def boxes_of(tables: Tables, records: np.ndarray, view: np.ndarray, options: OverlayOptions) -> OverlayBoxes:
+def boxes_of(
+    tables: Tables,
+    records: np.ndarray,
+    view: np.ndarray,
+    options: OverlayOptions,
+    sizes: np.ndarray | None = None,
+) -> OverlayBoxes:
     """Return the boxes of those trace records (reference_trace.TESTED) that `options` let through.
 
     Levels are those of nodes and clusters; instances have none and always pass. Of more than options.largest_count the
     largest on the screen are chosen, as `view` (layout.VIEW record, that of the frozen frame) sees their spheres, so
     what is drawn stays while the camera moves. The largest come first: smaller boxes are drawn over their parents.
+    `sizes`: seen_sizes of all records, where they are known already.
     """
     matching = np.flatnonzero(_matches(records, options))
-    size = _seen_sizes(tables, records, matching, view)
-    order = np.argsort(-size, kind="stable")[: max(options.largest_count, 0)]
-    chosen = matching[order]
+    size = seen_sizes(tables, records[matching], view) if sizes is None else sizes[matching]
+    count = max(options.largest_count, 0)
+    some = np.argpartition(-size, count)[:count] if count < len(size) else np.arange(len(size))
+    chosen = matching[some[np.argsort(-size[some], kind="stable")]]
     centers, axes = world_boxes(tables, records[chosen])
     return OverlayBoxes(centers, axes, _colors(records[chosen], options.colors_by), len(matching), chosen)
+
+
+def seen_sizes(tables: Tables, records: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Return radius over distance of the spheres about the boxes of trace records, float32 (n,), infinite at the eye.
+
+    Orthographic views see the radius alone.
+    """
+    eye = view["eye_high"].astype(float) + view["eye_low"]
+    sizes = np.zeros(len(records), np.float32)
+    for first in range(0, len(records), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        low, high = object_boxes(tables, records[part])
+        slots = records["slot"][part]
+        centers = tables.instances["translation_high"][slots] - eye + tables.instances["translation_low"][slots]
+        square = np.zeros(len(slots))
+        for axis, name in enumerate(_COLUMNS):
+            column = tables.instances[name][slots].astype(float)
+            centers += column * (0.5 * (low + high)[:, axis, None])
+            square += (column * column).sum(axis=1) * (0.5 * (high - low)[:, axis]) ** 2
+        sizes[part] = radius = np.sqrt(square)
+        if not view["flags"] & _ORTHOGRAPHIC:
+            distance = np.sqrt((centers * centers).sum(axis=1))
+            sizes[part] = np.where(distance > radius, radius / np.maximum(distance, 1e-300), np.inf)
+    return sizes
 
 
 def world_boxes(tables: Tables, records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,22 +139,6 @@ def _matches(records: np.ndarray, options: OverlayOptions) -> np.ndarray:
     level = records["level"]
     in_range = (level == NO_LEVEL) | ((level >= options.first_level) & (level <= options.last_level))
     return kinds[records["kind"]] & outcomes[records["outcome"]] & in_range
-
-
-def _seen_sizes(tables: Tables, records: np.ndarray, matching: np.ndarray, view: np.ndarray) -> np.ndarray:
-    """Return radius over distance of the boxes' spheres, float64 (k,), infinite around the eye; or only the radius."""
-    eye = view["eye_high"].astype(float) + view["eye_low"]
-    size = np.zeros(len(matching))
-    for first in range(0, len(matching), _CHUNK):
-        part = slice(first, first + _CHUNK)
-        centers, axes = world_boxes(tables, records[matching[part]])
-        radius = np.sqrt((axes * axes).sum(axis=(1, 2)))
-        if view["flags"] & _ORTHOGRAPHIC:
-            size[part] = radius
-        else:
-            distance = np.linalg.norm(centers - eye, axis=1)
-            size[part] = np.where(distance > radius, radius / np.maximum(distance, 1e-300), np.inf)
-    return size
 
 
 def _colors(records: np.ndarray, colors_by: str) -> np.ndarray:

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine import layout
 from engine.asset_pages import ClusterGeometry
 from engine.reference import ORTHOGRAPHIC, eye_relative
 
@@ -34,19 +33,19 @@ def surface_point(
     axes = np.stack([view["right"], view["up"], view["forward"]]).astype(float)
     weights = _weights(view, axes, a, b - a, c - a, x, y)
     place = weights @ np.stack([a, b, c])
-    linear = np.stack([instance[name] for name in _COLUMNS], axis=1).astype(float)
-    cofactors = np.linalg.det(linear) * np.linalg.pinv(linear).T
-    sign = -1.0 if int(instance["flags"]) & layout.CONSTANTS["INSTANCE_MIRRORED"] else 1.0
     is_flat = bool(int(view["flags"]) & ORTHOGRAPHIC)
-    face = sign * np.cross(b - a, c - a)
+    face = np.cross(b - a, c - a)
     face *= -1.0 if face @ (axes[2] if is_flat else a) > 0.0 else 1.0
     normal = face
     if geometry.normals is not None:
         own = geometry.normals[corners].astype(float)
         blended = weights @ own
         if blended @ blended > _LEAST_NORMAL:
-            normal = sign * cofactors @ blended
-            normal *= -1.0 if sign * cofactors @ own.sum(axis=0) @ face < 0.0 else 1.0
+            # The side follows from the face, so a mirrored instance needs no care.
+            right, up, back = (instance[name].astype(float) for name in _COLUMNS)
+            cofactors = np.stack([np.cross(up, back), np.cross(back, right), np.cross(right, up)], axis=1)
+            normal = cofactors @ blended
+            normal *= -1.0 if cofactors @ own.sum(axis=0) @ face < 0.0 else 1.0
     eye = view["eye_high"].astype(float) + view["eye_low"]
     depth = float(place @ axes[2])
     distance = depth if is_flat else float(np.linalg.norm(place))

@@ -41,7 +41,9 @@ def drawn(device, camera, boxes, depth=NOTHING, size=SIZE, target_format="rgba8u
     return encoded(device, lines, camera, depth, size, target_format, width)
 
 
-def encoded(device, lines, camera, depth, size, target_format="rgba8unorm", width=1.5) -> np.ndarray:
+def encoded(
+    device, lines, camera, depth, size, target_format="rgba8unorm", width=1.5, largest_count=None
+) -> np.ndarray:
     """Return what `lines` draw over a target of the background's colour."""
     gpu = device.wgpu_device
     samples = np.zeros((*depth.shape, 2), np.uint32)
@@ -55,7 +57,8 @@ def encoded(device, lines, camera, depth, size, target_format="rgba8unorm", widt
     encoder.begin_render_pass(color_attachments=[clear]).end()
     image_size = depth.shape[::-1]
     view = view_record(camera, size, FrameSettings())
-    lines.encode(encoder, target.create_view(), size, view, visibility, image_size, width)
+    count = lines.encode(encoder, target.create_view(), size, view, visibility, image_size, width, largest_count)
+    assert count == min(lines.box_count, lines.box_count if largest_count is None else largest_count)
     gpu.queue.submit([encoder.finish()])
     row_bytes = -(-4 * size[0] // 256) * 256
     place = {"bytes_per_row": row_bytes, "rows_per_image": size[1]}
@@ -189,6 +192,16 @@ def test_the_last_box_is_on_top_and_all_are_drawn(device):
     axes = np.concatenate([turned(*rng.uniform(0.05, 0.6, 3), seed=i) for i in range(41)])
     boxes = (rng.normal(size=(41, 3)) * 0.7, axes, colors)
     assert_alike(drawn(device, CAMERA, boxes), expected(CAMERA, boxes), least_pixels=500)
+
+
+def test_the_first_boxes_can_be_drawn_alone(device):
+    boxes = [np.concatenate([a, a]) for a in ONE_BOX]
+    boxes[0][1] += 0.3
+    lines = OverlayLines(device, "rgba8unorm")
+    lines.set_boxes(*boxes)
+    for count, expected_boxes in ((2, boxes), (9, boxes), (1, ONE_BOX), (0, [a[:0] for a in ONE_BOX])):
+        found = encoded(device, lines, CAMERA, NOTHING, SIZE, largest_count=count)
+        assert_alike(found, expected(CAMERA, expected_boxes), least_pixels=40 * bool(count))
 
 
 @pytest.mark.parametrize("target_format", ["rgba8unorm", "bgra8unorm", "rgba8unorm-srgb", "bgra8unorm-srgb"])

@@ -58,6 +58,17 @@ def test_of_edges_that_coincide_the_nearest_to_the_eye(camera):
     assert box_at(cubes(near, far), camera, SIZE, *nearest) == 100
 
 
+def test_of_edges_nearly_under_the_click_the_nearest_to_the_eye(camera):
+    boxes = cubes((1.0, 0.0, -5.0, 0.5), (0.0, 0.0, 5.0, 0.2))
+    boxes[1][1, 2] = 0.0  # flat
+    edge = pixel_of(camera, (1.5, 0.0, -4.5))
+    origin = pixel_of(camera, (0.0, 0.0, 5.0))[0]
+    per_metre = pixel_of(camera, (1.0, 0.0, 5.0))[0] - origin
+    for pixels, expected in ((1.0, 101), (2.0, 100)):
+        boxes[0][1, 0] = (edge[0] + pixels - origin) / per_metre + 0.2  # its left edge lies so many pixels to the right
+        assert box_at(boxes, camera, SIZE, *edge) == expected
+
+
 def test_inside_the_smallest_wins(camera):
     boxes = cubes((0.0, 0.0, 0.0, 3.4), (0.0, 0.0, 0.0, 2.0), (0.0, 0.0, 0.0, 2.7))
     assert box_at(boxes, camera, SIZE, SIZE[0] / 2, SIZE[1] / 2) == 101

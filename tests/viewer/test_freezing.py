@@ -106,6 +106,23 @@ def test_a_raised_error_is_that_of_the_frozen_frame(device, scene, monkeypatch):
     assert len(frozen.trace.kept_clusters()) <= 1024
 
 
+def test_an_error_raised_on_the_way_needs_another_frame(renderer, scene, monkeypatch):
+    """The frame in which it was raised was tested against a frame that was not complete."""
+    monkeypatch.setattr(freezing, "_is_still", lambda *_: True)
+    whole, asked, raised = renderer.render, [], iter([0.2, 0.3, 0.3, 0.3])
+
+    def render(scene, camera, settings, size):
+        frame = whole(scene, camera, settings, size)
+        frame.statistics.error_pixels = next(raised)
+        asked.append(settings.error_pixels)
+        return frame
+
+    monkeypatch.setattr(renderer, "render", render)
+    frozen = freeze(renderer, scene, path(1)[0], replace(SETTINGS, error_pixels=0.2), SIZE)
+    assert asked == [0.2, 0.2, 0.3]
+    assert frozen.settings.error_pixels == 0.3
+
+
 def test_an_orthographic_view(renderer, scene):
     camera = Camera((0.0, 0.3, 8.0), (0.0, 0.0, 0.0), orthographic_height=5.0)
     assert_is_what_the_gpu_did(renderer, freeze(renderer, scene, camera, SETTINGS, SIZE))
@@ -117,7 +134,7 @@ def test_what_is_left_out_is_said(renderer, scene):
     assert frozen.status() == "culling is being traced"
     assert frozen.poll(wait=True)
     assert len(frozen.trace.records) == 50
-    assert f"{frozen.trace.left_out} of" in frozen.status()
+    assert frozen.status().startswith(f"50 of {50 + frozen.trace.left_out} tests are listed")
 
 
 def test_a_damaged_page_is_one_line(renderer, scene, monkeypatch):

@@ -179,3 +179,17 @@ def test_a_snapshot_has_the_full_size(live, device, is_held):
     expected = Renderer(device).render(live.view.scene, live.view.camera, FrameSettings(), SIZE).image
     np.testing.assert_array_equal(image, expected)
     np.testing.assert_array_equal(live.settle(), expected)
+
+
+def test_sharpens_also_where_the_rest_begins_after_the_last_draw(live, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("engine.viewer.live_view.time.monotonic", lambda: now[0])
+    live.view.resolution.scale = 0.5
+    live.draw(is_moving=True)
+    while live.view._in_flight:
+        live.draw()
+    assert live.view.image_scale == 0.5
+    now[0] += 10.0
+    assert live.view.is_pending
+    live.draw()
+    assert live.view.image_scale == 1.0

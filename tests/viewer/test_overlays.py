@@ -13,7 +13,7 @@ from engine.reference_trace import KINDS, NO_LEVEL, OUTCOMES, TESTED, trace
 from engine.scene import load_scene
 from engine.settings import FrameSettings
 from engine.viewer.overlay_colors import FRUSTUM_COLOR, KIND_COLORS, OUTCOME_COLORS, color_words, level_colors
-from engine.viewer.overlays import boxes_of, frustum_end, frustum_lines, joined
+from engine.viewer.overlays import boxes_of, frustum_end, frustum_lines, joined, seen_sizes
 from engine.viewer.state import OverlayOptions
 from tests.frame import debug_colors
 
@@ -139,6 +139,10 @@ def test_of_too_many_the_largest_on_the_screen_are_drawn_smaller_ones_on_top(sce
     sizes = np.array(sizes)
     assert np.allclose(sizes[found.chosen], np.sort(sizes)[::-1][:50], rtol=1e-4)
     assert not len(boxes_of(tables, records, view, OverlayOptions(**ALL, largest_count=0)).chosen)
+    for options in (OverlayOptions(**ALL, largest_count=50), OverlayOptions(kinds={"nodes"}, first_level=2)):
+        again = boxes_of(tables, records, view, options, seen_sizes(tables, records, view))
+        for one, other in zip(again, boxes_of(tables, records, view, options)):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_a_box_around_the_eye_is_the_largest(tables, records):

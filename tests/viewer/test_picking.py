@@ -171,14 +171,6 @@ def test_the_lines_say_it(renderer, sample_asset):
     assert all(text for line in lines.items() for text in line)
 
 
-def test_a_pixel_outside_is_refused(renderer, sample_asset):
-    scene = street(sample_asset("sphere", 5000))
-    renderer.render(scene, path(1)[0], FrameSettings(), SIZE)
-    for x, y in ((-1, 0), (0, -1), (SIZE[0], 0), (0, SIZE[1])):
-        with pytest.raises(ValueError, match="lies outside an image of 160 x 90"):
-            renderer.read_sample(x, y)
-
-
 def test_the_view_that_chose_judges(renderer, sample_asset):
     scene, settings = street(sample_asset("sphere", 20000)), FrameSettings(error_pixels=1.0)
     frozen = freeze(renderer, scene, path(1)[0], settings, SIZE)
