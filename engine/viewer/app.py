@@ -5,6 +5,7 @@ window_actions.py holds what keys, menus and panels may ask for; LiveView draws 
 
 import argparse
 import logging
+import math
 import time
 from collections import Counter
 from pathlib import Path
@@ -34,6 +35,7 @@ TITLE = "Microlith"
 LARGEST_RATE = 500.0  # frames per second; the screen's own rate limits them first
 NO_BOUNDS = ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0))
 EVENTS = ("pointer_down", "pointer_move", "pointer_up", "double_click", "wheel", "key_down", "key_up", "resize")
+FRAMES_AFTER_EVENT = 4  # imgui takes in press and release one frame after the other, and then shows what follows
 MOST_RECOVERIES = 3  # of a lost device or surface, one after the other
 
 
@@ -70,6 +72,8 @@ class Window:
         self._last_seconds = self._presented_seconds = time.monotonic()
         self._cpu_ms = 0.0
         self._recoveries = 0
+        self._frames_due = FRAMES_AFTER_EVENT
+        self._has_rested = True  # since the last frame that came back there was one time nothing to draw
         self._said: Counter[str] = Counter()
         self._wire_events()
 
@@ -115,11 +119,15 @@ class Window:
 
     def _wire_events(self) -> None:
         self.canvas.add_event_handler(self._on_event, *EVENTS)
-        self.canvas.add_event_handler(lambda _: self.canvas.request_draw(), *EVENTS, "char", order=-100)
+        self.canvas.add_event_handler(self._wake, *EVENTS, "char", order=-100)
         self.canvas.add_event_handler(lambda _: self.actions.cancel_job(), "close")
         glfw.set_drop_callback(self.glfw_window, self._on_drop)  # ty: ignore[invalid-argument-type]
         glfw.set_window_focus_callback(self.glfw_window, self._on_focus)
         self.canvas.request_draw(self._draw)
+
+    def _wake(self, _event: dict[str, Any]) -> None:
+        self._frames_due = FRAMES_AFTER_EVENT
+        self.canvas.request_draw()
 
     def _on_event(self, event: dict[str, Any]) -> None:
         """Take an event that no panel wanted."""
@@ -164,6 +172,8 @@ class Window:
         except Exception as error:
             self._report(error)
         self._cpu_ms = 1000.0 * (time.perf_counter() - begun)
+        self._frames_due = max(self._frames_due - 1, 0)
+        self._has_rested |= not self.live.is_pending
         if self._changes_by_itself():
             self.canvas.request_draw()
 
@@ -185,6 +195,9 @@ class Window:
         now = time.monotonic()
         for sent, statistics in arrived:
             interval_ms, self._presented_seconds = 1000.0 * (now - self._presented_seconds), now
+            if self._has_rested:
+                interval_ms = math.nan
+            self._has_rested = False
             sample = FrameSample(sent.number, statistics.passes_ms, self._cpu_ms, interval_ms, sent.scale)
             state.statistics = statistics
             state.history.append(sample)
@@ -197,9 +210,10 @@ class Window:
         """Whether another frame will differ although nobody does anything."""
         state = self.state
         is_busy = self.live.is_pending or self.is_moving or state.job is not None or self.actions.is_waiting
+        is_taking_input = self._frames_due > 0
         messages = state.messages
         is_fading = bool(messages) and time.monotonic() - messages[-1].seconds < MESSAGE_SECONDS + 0.5
-        return is_busy or is_fading
+        return is_busy or is_taking_input or is_fading
 
     def _report(self, error: Exception) -> None:
         """Turn an error of the engine into a message; open the device anew where it was lost."""

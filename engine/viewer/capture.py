@@ -1,6 +1,7 @@
 """What the viewer writes: statistics of frames as CSV, camera paths, and names that overwrite nothing."""
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class StatisticsCapture:
             "frame": frame_number,
             "camera": format_camera(camera),
             "cpu_ms": sample.cpu_ms,
-            "interval_ms": sample.interval_ms,
+            "interval_ms": sample.interval_ms if math.isfinite(sample.interval_ms) else "",
             "render_scale": sample.render_scale,
         }
         self.rows.append(row | flattened(statistics.to_dict()))

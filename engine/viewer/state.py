@@ -24,7 +24,7 @@ class FrameSample:
     number: int
     passes_ms: dict[str, float]  # GPU milliseconds by timing label
     cpu_ms: float  # Python: recording the frame and the panels
-    interval_ms: float  # since the frame before was presented
+    interval_ms: float  # since the frame before was presented; NaN after a rest, in which nothing was drawn
     render_scale: float  # image size over window size
 
 

@@ -1,6 +1,7 @@
 """What is written: CSV of frames, camera paths, names that overwrite nothing."""
 
 import csv
+import math
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_rows_of_csv(tmp_path):
     capture, path = StatisticsCapture(), tmp_path / "capture.csv"
     capture.add(7, camera_at(0.0), statistics(), FrameSample(7, {}, 1.5, 16.0, 0.5))
     late = statistics(("main", "post"), **{"main/persistent_cull": 0.25})
-    capture.add(8, camera_at(1.0), late, FrameSample(8, {}, 1.0, 16.0, 1.0))
+    capture.add(8, camera_at(1.0), late, FrameSample(8, {}, 1.0, math.nan, 1.0))
     assert capture.write(path) == 2
     first, second = read(path)
     assert first["frame"] == "7" and first["camera"] == "0.0,0.0,5.0; 0.0,0.0,0.0; 0.0,1.0,0.0; 45.0"
@@ -62,6 +63,7 @@ def test_rows_of_csv(tmp_path):
     assert first["is_complete"] == "0" and first["notes"] == "first, with a comma; second"
     # A column that the first frame did not have is there, and empty.
     assert first["passes_ms.main/persistent_cull"] == first["passes.post.clusters.kept"] == ""
+    assert second["interval_ms"] == ""
     assert second["passes_ms.main/persistent_cull"] == "0.25" and second["passes.post.clusters.kept"] == "7"
     capture.begin()
     assert capture.write(path) == 0 and read(path) == []

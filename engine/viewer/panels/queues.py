@@ -42,7 +42,7 @@ def warnings(statistics: FrameStatistics) -> list[str]:
 
 
 def _draw_queues(statistics: FrameStatistics) -> None:
-    columns = (("queue", 7.5), ("fill", 0), ("requested", 4.7), ("stored", 4.7), ("capacity", 4.7))
+    columns = (("queue", 10.0), ("fill", 0), ("requested", 4.7), ("stored", 4.7), ("capacity", 4.7))
     if not widgets.begin_columns("queues", columns):
         return
     for name, queue in statistics.queues.items():

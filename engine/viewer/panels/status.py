@@ -1,12 +1,12 @@
 """The line that is always there: speed, triangles, image size, and what is wrong."""
 
-import numpy as np
 from imgui_bundle import imgui
 
 from engine.viewer.palette import ERROR, SKY_BLUE, WARNING, Color
 from engine.viewer.panels import queues, widgets
 from engine.viewer.panels.funnel import drawn
 from engine.viewer.panels.style import DIM
+from engine.viewer.panels.timings import median
 from engine.viewer.state import ViewerState
 
 RATE_FRAMES = 30  # frames that the rate is the median of
@@ -63,7 +63,7 @@ def plain_parts(state: ViewerState) -> list[str]:
     """Return speed, triangles, image size, scale, view and adapter as texts, without what is not known yet."""
     found = []
     if state.history:
-        interval = float(np.median([sample.interval_ms for sample in list(state.history)[-RATE_FRAMES:]]))
+        interval = median([sample.interval_ms for sample in list(state.history)[-RATE_FRAMES:]])
         if interval > 0:
             found.append(f"{1000 / interval:.1f} fps ({widgets.milliseconds(interval)} ms)")
     if state.statistics is not None:

@@ -33,6 +33,9 @@ def set_up() -> None:
     io = imgui.get_io()
     io.config_flags |= imgui.ConfigFlags_.docking_enable
     io.config_windows_move_from_title_bar_only = True
+    # Else a pointer that moves and presses between two frames misses a tab: imgui takes both in at once, and a tab
+    # must have been under the pointer a frame ago. Of a touch screen it takes in the press one frame later.
+    io.add_mouse_source_event(imgui.MouseSource.touch_screen)
     if (_FONTS / _FONT).is_file():  # else imgui's own font, which has fixed size
         io.fonts.add_font_from_file_ttf(str(_FONTS / _FONT), FONT_PIXELS)
     if implot.get_current_context() is None:

@@ -31,7 +31,7 @@ def draw(state: ViewerState, actions: Actions) -> None:
     series = significant(labels, passes_ms)
     colors = {label: GREY if label == REST else _color(label, state.inputs.pass_colors) for label in series}
     if imgui.begin_table("timings", 2, imgui.TableFlags_.resizable | imgui.TableFlags_.borders_inner_v):
-        imgui.table_setup_column("plot", imgui.TableColumnFlags_.width_stretch, 2.0)
+        imgui.table_setup_column("plot", imgui.TableColumnFlags_.width_stretch, 1.3)
         imgui.table_setup_column("medians", imgui.TableColumnFlags_.width_stretch, 1.0)
         imgui.table_next_row()
         imgui.table_next_column()
@@ -66,10 +66,9 @@ def median_rows(
     history: Sequence[FrameSample], labels: Sequence[str], passes_ms: np.ndarray, window_ms: np.ndarray
 ) -> list[tuple[str, float, str]]:
     """Return (label, median in ms, help): the window's times, the GPU's whole frame, then passes, largest first."""
-    interval, cpu = np.median(window_ms, axis=0)
     rows = [
-        (INTERVAL, float(interval), "From one frame in the window to the next, by the clock on the wall."),
-        (CPU, float(cpu), "Python: recording the frame and drawing the panels."),
+        (INTERVAL, median(window_ms[:, 0]), "From one frame in the window to the next, by the clock on the wall."),
+        (CPU, median(window_ms[:, 1]), "Python: recording the frame and drawing the panels."),
     ]
     if labels:
         whole = [sample.passes_ms[WHOLE_FRAME] for sample in history if WHOLE_FRAME in sample.passes_ms]
@@ -79,6 +78,12 @@ def median_rows(
         medians.sort(key=lambda row: -float(f"{row[1]:.2g}"))  # rows of like medians stay where they are
         rows += [(label, value, "GPU milliseconds of this pass.") for label, value in medians]
     return rows
+
+
+def median(values: Sequence[float] | np.ndarray) -> float:
+    """Return the median of the numbers that are known; 0 where none is."""
+    known = np.asarray(values)[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def highest_tick(value: float) -> float:
@@ -100,7 +105,8 @@ def _draw_plot(
     if not implot.begin_plot("##history", (-1, max(imgui.get_content_region_avail().y, 80)), flags):
         return
     total = sum(series.values(), start=np.zeros(len(history)))
-    highest = highest_tick(max(float(np.percentile(total, 98)), float(np.percentile(window_ms, 95)), 0.1))
+    known_ms = window_ms[np.isfinite(window_ms)]
+    highest = highest_tick(max(float(np.percentile(total, 98)), float(np.percentile(known_ms, 95)), 0.1))
     implot.setup_axes("", "", implot.AxisFlags_.no_tick_labels, 0)
     implot.setup_axis_format(implot.ImAxis_.y1.value, "%g ms")
     newest = history[-1].number

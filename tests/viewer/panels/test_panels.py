@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 from dataclasses import replace
 from typing import get_args
 
@@ -171,6 +172,16 @@ def test_timings_name_the_passes_that_matter(full):
     assert "measures no GPU times" in full.show_panel(timings)
 
 
+def test_a_rest_is_no_slow_frame(full):
+    full.state.history.append(FrameSample(9, {}, 2.0, math.nan, 1.0))
+    assert status.parts(full.state)[0][0] == "50.0 fps (20.0 ms)"
+    assert "20.0" in full.show_panel(timings)
+    full.state.history.clear()
+    full.state.history.append(FrameSample(9, {}, 2.0, math.nan, 1.0))
+    full.show_panel(timings)
+    assert "fps" not in status.parts(full.state)[0][0]
+
+
 def test_the_time_axis_ends_at_round_numbers():
     assert [timings.highest_tick(value) for value in (0.1, 0.11, 1.0, 3.0, 51.0)] == pytest.approx(
         [0.1, 0.2, 1, 5, 100]
@@ -306,6 +317,21 @@ def test_a_panel_closes_and_comes_back(full):
     full.click("Culling funnel")
     assert full.state.hidden_panels == set()
     assert "instance_nodes" in full.frame()
+
+
+def test_a_click_between_two_slow_frames_reaches_its_tab(full):
+    full.show(lambda: draw_all(full.state, full.actions))
+    for title, button in (("Light", "shadows"), ("Settings", "Copy as TOML"), ("Light", "shadows")):
+        tab = imgui.internal.find_window_by_name(title).dc.dock_tab_item_rect
+        for position in ((800, 300), (0.5 * (tab.min.x + tab.max.x), 0.5 * (tab.min.y + tab.max.y))):
+            full.io.add_mouse_pos_event(*position)
+            if position == (800, 300):
+                full.frame()
+        for is_down in (True, False):
+            full.io.add_mouse_button_event(0, is_down)
+        for _ in range(4):  # as many as the window draws after an event
+            full.frame()
+        assert button in full.items
 
 
 def test_help_lists_every_key_once():
