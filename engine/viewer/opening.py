@@ -19,6 +19,7 @@ log = logging.getLogger("engine")
 
 CANCELLED = "opening was cancelled"
 _POLL_SECONDS = 0.05
+_turn = threading.Lock()  # of the job that works: one that was cancelled may still be ending its build of the same mesh
 _END_SECONDS = 6.0  # that `cancel` waits: the child has 3 to end by itself
 
 
@@ -64,7 +65,8 @@ class OpenJob:
 
     def _run(self) -> None:
         try:
-            result: Opened | str = self._open()
+            with _turn:
+                result: Opened | str = self._open()
         except _Cancelled:
             result = CANCELLED
         except Exception as error:
@@ -76,6 +78,7 @@ class OpenJob:
     def _open(self) -> Opened:
         if not self.paths:
             raise ValueError("there is no file to open")
+        self._say(self.description, None)
         files = [checked_file(path) for path in self.paths]
         assets = [self._built(file) if is_mesh_file(file) else file for file in files]
         scenes = [self._base_scene] if self._base_scene is not None else []

@@ -1,5 +1,7 @@
 """Opening files in the background: builds, the cache, failures, cancelling, and two threads on one device."""
 
+import os
+import signal
 import sys
 import threading
 import time
@@ -200,6 +202,27 @@ def test_cancelling_a_build_leaves_nothing(device, cache, sample_mesh, monkeypat
         assert finish(job)[0] == CANCELLED
     assert not is_running(processes[0].pid)
     assert list(cache.iterdir()) == []
+
+
+def test_a_mesh_is_opened_again_right_after_it_was_cancelled(device, cache, sample_mesh, monkeypatch):
+    mesh, stop = sample_mesh("terrain", 200_000), opening.BuildProcess.stop
+
+    def slow_stop(process):
+        if process.poll() is not None:
+            return
+        os.kill(process.pid, signal.SIGSTOP)  # as one that is deep in a kernel, it still holds the file
+        time.sleep(2.0)
+        os.kill(process.pid, signal.SIGCONT)
+        stop(process)
+
+    monkeypatch.setattr(opening.BuildProcess, "stop", slow_stop)
+    first = OpenJob([mesh], device)
+    wait_until(lambda: first.fraction)
+    first.cancel()
+    second, third = OpenJob([mesh], device), OpenJob([mesh], device)
+    second.cancel()
+    assert isinstance(finish(third)[0], Opened)  # not "another build is writing this asset"
+    assert (first.poll(), second.poll()) == (CANCELLED, CANCELLED)
 
 
 def test_cancelling_while_pages_are_loaded(device, sample_asset, monkeypatch):
