@@ -134,6 +134,14 @@ def _far(camera: Camera, forward: np.ndarray, bounds: tuple[Sequence[float], Seq
     return max(near + 1.01 * (deepest - near), 2.0 * near)
 
 
+def distance_of(depth: float, view: np.ndarray) -> float:
+    """Return metres along the view axis of a reverse-Z depth; infinite where nothing was drawn."""
+    if depth <= 0.0:
+        return math.inf
+    near, far = float(view["near"]), float(view["far"])
+    return far - depth * (far - near) if int(view["flags"]) & layout.CONSTANTS["VIEW_ORTHOGRAPHIC"] else near / depth
+
+
 def float_pair(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split float64 `values` into two float32 arrays whose exact sum is within 2^-48 of them, relatively."""
     high = values.astype(np.float32)

@@ -26,13 +26,15 @@ from engine.viewer.live_view import LiveView, Sent
 from engine.viewer.panels import style
 from engine.viewer.panels.layout import draw_all
 from engine.viewer.panels.log import LogForwarder
-from engine.viewer.state import MESSAGE_SECONDS, FrameSample, ViewerState
+from engine.viewer.state import FrameSample, ViewerState
 from engine.viewer.window_actions import WindowActions
 
 log = logging.getLogger("engine")
 
 TITLE = "Microlith"
-LARGEST_RATE = 500.0  # frames per second; the screen's own rate limits them first
+LARGEST_RATE = 250.0  # frames per second; the screen's own rate limits them first
+POLL_SECONDS = 0.07  # between frames while a file is opened or something else is awaited
+FADE_SECONDS = 0.5  # between frames while messages are shown
 NO_BOUNDS = ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0))
 EVENTS = ("pointer_down", "pointer_move", "pointer_up", "double_click", "wheel", "key_down", "key_up", "resize")
 FRAMES_AFTER_EVENT = 4  # imgui takes in press and release one frame after the other, and then shows what follows
@@ -70,7 +72,7 @@ class Window:
         self._forwarder = LogForwarder(self.state)
         log.addHandler(self._forwarder)
         self._last_seconds = self._presented_seconds = time.monotonic()
-        self._cpu_ms = 0.0
+        self._cpu_ms, self._is_draw_due = 0.0, False
         self._recoveries = 0
         self._frames_due = FRAMES_AFTER_EVENT
         self._has_rested = True  # since the last frame that came back there was one time nothing to draw
@@ -98,19 +100,12 @@ class Window:
         """Show another scene; its camera becomes the window's unless `keeps_camera`."""
         self.actions.thaw()
         self.live.scene = self.state.scene = scene
-        self.state.scene_paths, self.state.picked = paths, None
+        self.state.scene_paths, self.state.picked, self.state.statistics = paths, None, None
         self.controls.set_bounds(scene.bounds() if scene.instance_count else NO_BOUNDS)
         if not keeps_camera:
             self.controls.camera = self.actions.first_camera(scene)
         names = ", ".join(path.name for path in paths)
         self.canvas.set_title(f"{names} - {TITLE}" if names else TITLE)
-
-    def image_pixel(self, x: float, y: float) -> tuple[int, int]:
-        """Return the pixel of the image that is shown at a place of the window in logical pixels."""
-        width, height = self.state.image_size
-        logical_width, logical_height = self.logical_size
-        column, row = int(x / logical_width * width), int(y / logical_height * height)
-        return min(max(column, 0), width - 1), min(max(row, 0), height - 1)
 
     def draw_overlays(self, target: wgpu.GPUTexture) -> None:
         """Draw the boxes of a frozen frame over the image on `target`."""
@@ -132,8 +127,11 @@ class Window:
     def _on_event(self, event: dict[str, Any]) -> None:
         """Take an event that no panel wanted."""
         is_key = event["event_type"] == "key_down" and not self.gui.takes_keys
-        if not (is_key and keys.dispatch(event["key"], event["modifiers"], self.state, self.actions)):
-            self.controls.handle_event(event)
+        if is_key and keys.dispatch(event["key"], event["modifiers"], self.state, self.actions):
+            return
+        if event["event_type"] == "wheel" and self.controls.surface_at(event["x"], event["y"]) is None:
+            self.controls.note_surface(event["x"], event["y"], self.live.point_at(event["x"], event["y"]))
+        self.controls.handle_event(event)
 
     def _on_drop(self, _window: Any, paths: Any) -> None:
         shift = any(glfw.get_key(self.glfw_window, key) for key in (glfw.KEY_LEFT_SHIFT, glfw.KEY_RIGHT_SHIFT))
@@ -160,7 +158,8 @@ class Window:
         try:
             arrived = self.live.draw(self.is_moving)
             self._recoveries = 0
-        except wgpu.DrawCancelled:
+        except wgpu.DrawCancelled:  # the surface is outdated, or hidden
+            self.canvas.request_draw()
             raise
         except Exception as error:
             arrived = []
@@ -175,6 +174,21 @@ class Window:
         self._frames_due = max(self._frames_due - 1, 0)
         self._has_rested |= not self.live.is_pending
         if self._changes_by_itself():
+            self.canvas.request_draw()
+        elif state.job is not None or self.actions.is_polling:
+            self._draw_later(POLL_SECONDS)
+        elif state.fresh_messages():
+            self._draw_later(FADE_SECONDS)
+
+    def _draw_later(self, seconds: float) -> None:
+        """Ask for a frame in a while, unless one is asked for already: progress goes on, and messages go away."""
+        if not self._is_draw_due:
+            self._is_draw_due = True
+            loop.call_later(seconds, self._draw_now)
+
+    def _draw_now(self) -> None:
+        self._is_draw_due = False
+        if not self.canvas.get_closed():
             self.canvas.request_draw()
 
     @property
@@ -199,6 +213,8 @@ class Window:
                 interval_ms = math.nan
             self._has_rested = False
             sample = FrameSample(sent.number, statistics.passes_ms, self._cpu_ms, interval_ms, sent.scale)
+            if state.statistics is None:
+                log.info("%s: drawn", ", ".join(path.name for path in state.scene_paths))
             state.statistics = statistics
             state.history.append(sample)
             self.actions.capture(sent, statistics, sample)
@@ -208,12 +224,9 @@ class Window:
 
     def _changes_by_itself(self) -> bool:
         """Whether another frame will differ although nobody does anything."""
-        state = self.state
-        is_busy = self.live.is_pending or self.is_moving or state.job is not None or self.actions.is_waiting
+        is_busy = self.live.is_pending or self.is_moving or self.actions.is_waiting
         is_taking_input = self._frames_due > 0
-        messages = state.messages
-        is_fading = bool(messages) and time.monotonic() - messages[-1].seconds < MESSAGE_SECONDS + 0.5
-        return is_busy or is_taking_input or is_fading
+        return is_busy or is_taking_input
 
     def _report(self, error: Exception) -> None:
         """Turn an error of the engine into a message; open the device anew where it was lost."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine import layout, reference
+from engine.camera import distance_of
 from engine.reference_trace import KINDS, OUTCOMES, object_boxes
-from engine.screen_boxes import ORTHOGRAPHIC, ScreenBoxes, probe_pyramid, screen_boxes
+from engine.screen_boxes import ScreenBoxes, probe_pyramid, screen_boxes
 from engine.viewer.freezing import Frozen
 from engine.viewer.units import length_text, pixels_text
 
@@ -172,14 +173,6 @@ def _compared(boxes: ScreenBoxes, pyramid: list[np.ndarray], view: np.ndarray) -
     is_hidden = bool(boxes.depth[0] < probe.farthest[0])
     cells = tuple(probe.first[0].tolist()), tuple(probe.last[0].tolist())
     return Comparison(nearest, farthest, is_hidden, int(probe.level[0]), *cells)
-
-
-def distance_of(depth: float, view: np.ndarray) -> float:
-    """Return metres along the view axis of a reverse-Z depth; infinite where nothing was drawn."""
-    if depth <= 0.0:
-        return np.inf
-    near, far = float(view["near"]), float(view["far"])
-    return far - depth * (far - near) if int(view["flags"]) & ORTHOGRAPHIC else near / depth
 
 
 def _frustum(explanation: Explanation) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import wgpu
 
-from engine.camera import Camera
+from engine.camera import Camera, Vector, distance_of
 from engine.frame.statistics import FrameStatistics
 from engine.gpu.device import Device
 from engine.renderer import Renderer
 from engine.scene import Scene
 from engine.settings import FrameSettings
+from engine.viewer.camera_motion import point_at
 from engine.viewer.resolution import DynamicResolution, image_size
 
 FRAMES_IN_FLIGHT = 2
@@ -138,6 +139,26 @@ class LiveView:
         self._has_image, self.image_scale, self.drawn_size, self.drawn_camera = True, 1.0, size, self.camera
         return self.renderer.read_image()
 
+    def image_pixel(self, x: float, y: float) -> tuple[int, int]:
+        """Return the pixel of the image that is shown at a place of the canvas in logical pixels."""
+        places = zip((x, y), self.canvas.get_logical_size(), self.drawn_size)
+        column, row = (min(max(int(place / max(length, 1) * count), 0), count - 1) for place, length, count in places)
+        return column, row
+
+    def point_at(self, x: float, y: float) -> Vector | None:
+        """Return the point (world space) seen at a place of the canvas (logical pixels), None where nothing is.
+
+        Waits for the GPU, and reads some bytes.
+        """
+        if not self._has_image or self.drawn_camera is None:
+            return None
+        column, row = self.image_pixel(x, y)
+        sample = self.renderer.read_sample(column, row)
+        if sample is None:
+            return None
+        distance = distance_of(sample.depth, self.renderer.drawn_view())
+        return point_at(self.drawn_camera, self.drawn_size, column + 0.5, row + 0.5, distance)
+
     def forget_flights(self) -> None:
         """Take note that the renderer has been used by others: what was on its way will not come back."""
         self._in_flight = 0
@@ -186,7 +207,9 @@ class LiveView:
         for sent, statistics in arrived:
             self._in_flight -= 1
             if sent.is_moving:
-                self.resolution.note(1000.0 * (time.monotonic() - sent.seconds), sent.scale)
+                # Without timestamps: from its submit to now, which holds the window's own drawing, too.
+                wall_ms = 1000.0 * (time.monotonic() - sent.seconds)
+                self.resolution.note(statistics.passes_ms.get("frame", wall_ms), sent.scale)
             if not statistics.is_complete:
                 used, notes = self.renderer.adapt(sent.used, statistics)
                 if used != sent.used:

@@ -8,7 +8,6 @@ them as images.
 import base64
 import functools
 import io
-import math
 import sys
 import time
 import weakref
@@ -19,12 +18,11 @@ from typing import Any
 import numpy as np
 
 from engine.asset import Asset
-from engine.camera import Camera
+from engine.camera import Camera, Vector
 from engine.gpu.device import Device, open_device
 from engine.renderer import Renderer
 from engine.scene import Scene, scene_from_assets
 from engine.settings import FrameSettings
-from engine.viewer import camera_motion
 from engine.viewer.controls import DIRECTIONS, CameraControls
 from engine.viewer.live_view import LiveView
 
@@ -148,17 +146,9 @@ class LiveScene:
         if self.controls.is_moving or live.is_pending:
             self.canvas.request_draw()
 
-    def _point_at(self, x: float, y: float) -> camera_motion.Vector | None:
-        """Return what is seen at a place of the canvas (logical pixels), if the picture shows what the camera sees."""
-        live = self._live
-        if live is None or live.drawn_camera != self.camera:
-            return None
-        depths = live.renderer.read_aov("depth")
-        column = int(x / self.controls.size[0] * depths.shape[1])
-        row = int(y / self.controls.size[1] * depths.shape[0])
-        if not (0 <= row < depths.shape[0] and 0 <= column < depths.shape[1] and math.isfinite(depths[row, column])):
-            return None
-        return camera_motion.point_at(self.camera, self.controls.size, x, y, float(depths[row, column]))
+    def _point_at(self, x: float, y: float) -> Vector | None:
+        """Return what is seen at a place of the canvas (logical pixels), None where that is nothing."""
+        return self._live.point_at(x, y) if self._live is not None else None
 
     def _image_size(self) -> Size:
         width, height = self.canvas.get_physical_size()

@@ -16,7 +16,7 @@ class DynamicResolution:
     Attributes: target_ms, what a frame may take while the camera moves; is_enabled; scale, the choice for movement.
     """
 
-    target_ms: float = 50.0
+    target_ms: float = 33.0
     is_enabled: bool = True
     scale: float = 1.0
     _last_moved: float = field(default=-1e9, repr=False)
@@ -36,7 +36,7 @@ class DynamicResolution:
         return now_seconds - self._last_moved < REST_SECONDS
 
     def note(self, frame_ms: float, scale: float) -> None:
-        """Take account of a frame that was drawn at `scale` and took `frame_ms` from its submit to its statistics.
+        """Take account of a frame that was drawn at `scale` and took the adapter `frame_ms`.
 
         The first frame of a new size is left out: its buffers were made for it.
         """

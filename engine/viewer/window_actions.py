@@ -250,10 +250,13 @@ class WindowActions:
     @property
     def is_waiting(self) -> bool:
         """Whether something goes on that will change the next frame."""
+        return bool(self._screenshots) or self._recorder is not None
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether something is awaited that has to be asked for."""
         frozen = self.state.frozen
-        is_tracing = frozen is not None and frozen.trace is None and not frozen.error
-        is_writing = bool(self._screenshots) or self._recorder is not None
-        return is_tracing or is_writing or self._dialog is not None
+        return self._dialog is not None or (frozen is not None and frozen.trace is None and not frozen.error)
 
     def advance(self, seconds: float) -> None:
         """Go on with everything that takes time; call it before each frame with the seconds since the last one."""
@@ -300,7 +303,7 @@ class WindowActions:
         live, scene = self._window.live, self.state.scene
         if scene is None or live.drawn_camera is None:
             return None
-        x, y = self._window.image_pixel(click.x, click.y)
+        x, y = live.image_pixel(click.x, click.y)
         frozen = self.state.frozen
         chosen_by = frozen.view if frozen is not None else None
         camera, size = live.drawn_camera, live.drawn_size
@@ -325,7 +328,8 @@ class WindowActions:
 
     def finish(self) -> None:
         """End what runs, and write what is being recorded, when the window closes."""
-        self.cancel_job()
+        if self.state.job is not None:
+            self.state.job.cancel(wait=True)
         self.thaw()
         if self._capture is not None:
             self.toggle_capture()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from engine import reference
+from engine.camera import distance_of
 from engine.reference_trace import KINDS, OUTCOMES, object_boxes
 from engine.settings import FrameSettings
-from engine.viewer.explain import PLANES, Explanation, distance_of, explain
+from engine.viewer.explain import PLANES, Explanation, explain
 from engine.viewer.freezing import Frozen, freeze
 from tests.frame.test_occlusion import path, street
 

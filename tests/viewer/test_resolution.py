@@ -21,7 +21,7 @@ def test_it_settles_at_a_size_that_keeps_up(full_ms, fixed, start):
     def milliseconds_of(scale: float) -> float:
         return full_ms * (fixed + (1 - fixed) * scale * scale)
 
-    scales = drawn(DynamicResolution(scale=start), milliseconds_of)
+    scales = drawn(DynamicResolution(target_ms=50.0, scale=start), milliseconds_of)
     assert len(set(scales[-10:])) == 1, "it does not swing between sizes"
     last = scales[-1]
     assert milliseconds_of(last) <= 50.0 or last == SCALES[-1]
@@ -30,7 +30,7 @@ def test_it_settles_at_a_size_that_keeps_up(full_ms, fixed, start):
 
 
 def test_a_single_slow_frame_after_a_change_of_size_does_not_count():
-    resolution = DynamicResolution()
+    resolution = DynamicResolution(target_ms=50.0)
     resolution.note(10.0, 1.0)
     resolution.note(100.0, 1.0)
     assert resolution.scale < 1.0
