@@ -57,6 +57,10 @@ set_up() {
             stop "could not install the Python packages: is there a network? Run this again when there is"
         echo "$key" >".venv/set-up-$kind"
     fi
+    # A screen that nobody sees, for the tests of the window.
+    if [ "$kind" = dev ] && ! { command -v Xvfb && command -v xdotool; } >/dev/null; then
+        apt_install xvfb xdotool libx11-6 libxcursor1 libxi6 libxinerama1 libxrandr2
+    fi
     if ! .venv/bin/microlith device >/dev/null 2>&1; then
         apt_install libvulkan1 mesa-vulkan-drivers
         .venv/bin/microlith device >/dev/null || stop "no graphics adapter can run this, not even the software driver"

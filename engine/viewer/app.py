@@ -7,7 +7,6 @@ import argparse
 import logging
 import math
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import glfw
 import wgpu
 from rendercanvas.glfw import RenderCanvas, loop
 
+from engine.commands.logs import one_line
 from engine.frame.statistics import FrameStatistics
 from engine.gpu.device import Device, is_device_lost, open_device
 from engine.scene import Scene
@@ -76,7 +76,7 @@ class Window:
         self._recoveries = 0
         self._frames_due = FRAMES_AFTER_EVENT
         self._has_rested = True  # since the last frame that came back there was one time nothing to draw
-        self._said: Counter[str] = Counter()
+        self._last_error = ""
         self._wire_events()
 
     @property
@@ -158,6 +158,7 @@ class Window:
         try:
             arrived = self.live.draw(self.is_moving)
             self._recoveries = 0
+            self._last_error = "" if arrived else self._last_error
         except wgpu.DrawCancelled:  # the surface is outdated, or hidden
             self.canvas.request_draw()
             raise
@@ -230,19 +231,19 @@ class Window:
 
     def _report(self, error: Exception) -> None:
         """Turn an error of the engine into a message; open the device anew where it was lost."""
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = one_line(error)
         log.debug("error while drawing", exc_info=error)
         if is_device_lost(error) and self._recoveries < MOST_RECOVERIES:
             self._recoveries += 1
-            self.state.say(f"the graphics device was lost ({text[:200]}); opening it again", is_error=True)
+            log.error("the graphics device was lost (%s); opening it again", text[:200])
             try:
                 self._open_device_again()
             except Exception as second:
-                self.state.say(f"the device could not be opened again: {second}", is_error=True)
+                log.error("the device could not be opened again: %s", second)
             return
-        last = self.state.messages[-1] if self.state.messages else None
-        if last is None or last.text != text:  # an error that comes back with every frame is said once
-            self.state.say(text, is_error=True)
+        if text != self._last_error:  # an error that comes back with every frame is said once
+            self._last_error = text
+            log.error("%s", text)
 
     def _open_device_again(self) -> None:
         """Go on with a device of its own for everything that draws; the scene is uploaded again."""

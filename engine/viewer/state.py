@@ -47,7 +47,7 @@ class OverlayOptions:
     first_level: int = 0  # levels of detail of nodes' and clusters' groups
     last_level: int = 31
     colors_by: str = "outcome"  # or "level", "kind"
-    largest_count: int = 20000  # boxes drawn at once; how many are left out is shown
+    largest_count: int = 2000  # boxes drawn at once; how many are left out is shown
 
 
 @dataclass
@@ -91,6 +91,7 @@ class ViewerState:
     is_continuous: bool = False  # draw also while nothing changes, to measure
     shows_gui: bool = True
     shows_help: bool = False
+    raised_panel: str | None = None  # title of one that comes to the front with the next frame
     hidden_panels: set[str] = field(default_factory=set)  # titles
     resets_layout: bool = True  # at the next frame panels go to where they stand by default
     inputs: PanelInputs = field(default_factory=PanelInputs)

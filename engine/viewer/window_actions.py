@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from engine.camera import Camera, format_camera, parse_camera
 from engine.commands.frames import CAMERA_SUFFIX, choose_camera
+from engine.commands.logs import one_line
 from engine.frame.statistics import FrameStatistics
 from engine.scene import Scene
 from engine.settings import FrameSettings, load_settings, settings_toml
@@ -21,12 +23,15 @@ from engine.viewer.explain import explain
 from engine.viewer.freezing import freeze
 from engine.viewer.live_view import Held, Sent
 from engine.viewer.opening import OpenJob
+from engine.viewer.panels import pick as pick_panel
 from engine.viewer.recent import add_recent, recent_files
 from engine.viewer.screenshot import save_image, window_image
 from engine.viewer.state import FrameSample
 
 if TYPE_CHECKING:
     from engine.viewer.app import Window
+
+log = logging.getLogger("engine")
 
 SETTINGS_SUFFIX = ".settings.toml"
 LEFT_BUTTON = 1
@@ -39,7 +44,8 @@ def reported(action: Callable[..., None]) -> Callable[..., None]:
         try:
             action(self, *arguments, **names)
         except Exception as error:
-            self.state.say(" ".join(str(error).split()) or type(error).__name__, is_error=True)
+            log.debug("an action failed", exc_info=error)
+            log.error("%s", one_line(error))
 
     run.__doc__ = action.__doc__
     return run
@@ -93,7 +99,7 @@ class WindowActions:
             return
         self.state.job = None
         if isinstance(outcome, str):
-            self.state.say(outcome, is_error=True)
+            log.error("%s", outcome)
             return
         self._window.live.renderer.load(outcome.scene, scene_buffers=outcome.scene_buffers)
         paths = [*(self.state.scene_paths if self._job_adds else []), *job.paths]
@@ -264,7 +270,7 @@ class WindowActions:
         self._poll_job()
         self._poll_dialog()
         if self.state.frozen is not None and self.state.frozen.poll() and self.state.frozen.error:
-            self.state.say(self.state.frozen.status(), is_error=True)
+            log.error("%s", self.state.frozen.status())
             self.thaw()
         if self._player is not None and self.state.is_playing:
             self._player.advance(seconds)
@@ -298,6 +304,7 @@ class WindowActions:
                 controls.focus(picked.point.position)
         elif click is not None and click.button == LEFT_BUTTON:
             self.state.picked, self.state.explained = self._pick(click), self._explain(click)
+            self.state.raised_panel = pick_panel.TITLE
 
     def _pick(self, click: Click) -> "picking.Picked | None":
         live, scene = self._window.live, self.state.scene

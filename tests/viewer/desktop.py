@@ -1,7 +1,6 @@
 """A screen of its own (Xvfb) and a viewer on it that is used as a person would: by pointer, keys and dropped files."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -66,7 +65,7 @@ class Viewer:
         environment.pop("WAYLAND_DISPLAY", None)
         environment.setdefault("XDG_RUNTIME_DIR", "/tmp")
         self._log = (folder / "viewer.log").open("w+")
-        command = [sys.executable, "-m", "engine", "view", "-v", *map(str, arguments)]
+        command = [sys.executable, "-X", "faulthandler", "-m", "engine", "view", "-v", *map(str, arguments)]
         self.process = subprocess.Popen(command, cwd=folder, env=environment, stdout=self._log, stderr=self._log)
         self.window = self.wait_for(self._find_window, "the window")
         self.tool("windowfocus", self.window)
@@ -133,7 +132,10 @@ class Viewer:
 
     def drop(self, paths: Sequence[Path], x: int, y: int) -> None:
         """Drop files at a place of the screen."""
-        command = [sys.executable, "-m", "tests.viewer.drop_source", self.desktop.name, self.window, x, y, *paths]
+        self._talk(x, y, *paths)
+
+    def _talk(self, *words: object) -> None:
+        command = [sys.executable, "-m", "tests.viewer.x_client", self.desktop.name, self.window, *words]
         done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
 
@@ -167,15 +169,11 @@ class Viewer:
     def close(self) -> int:
         """Close the window as its frame's button does, and return the exit code."""
         if self.process.poll() is None:
-            self.tool("key", "--window", self.window, "ctrl+q", check=False)
+            self._talk()
             try:
                 self.process.wait(15)
             except subprocess.TimeoutExpired:
-                self.process.send_signal(signal.SIGKILL)
+                self.process.send_signal(signal.SIGABRT)  # the fault handler tells where it hangs
                 self.process.wait()
         self._log.close()
         return self.process.returncode
-
-    def errors(self) -> list[str]:
-        """Return lines of the terminal that tell of something that went wrong inside."""
-        return [line for line in self.log().splitlines() if re.search(r"Traceback|error|panicked", line, re.IGNORECASE)]

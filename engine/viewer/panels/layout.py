@@ -51,6 +51,7 @@ def draw_all(state: ViewerState, actions: Actions) -> None:
         for panel in PANELS:
             if panel.TITLE not in state.hidden_panels:
                 _draw_panel(panel, state, actions)
+        _raise_panel(state)
         status.draw(state)
     if state.shows_help:
         keys_help.draw(state)
@@ -65,6 +66,12 @@ def _draw_panel(panel: ModuleType, state: ViewerState, actions: Actions) -> None
     imgui.end()
     if not is_open:
         state.hidden_panels.add(panel.TITLE)
+
+
+def _raise_panel(state: ViewerState) -> None:
+    if state.raised_panel is not None:
+        imgui.set_window_focus(state.raised_panel)
+        state.raised_panel = None
 
 
 def _draw_dock_space(state: ViewerState) -> messages.Rectangle:

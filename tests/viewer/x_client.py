@@ -1,13 +1,13 @@
-"""Drop files on a window as a file manager does: the source's side of XDND.
+"""What a file manager and a window manager do to a window: drop files on it, and ask it to close.
 
-The protocol: https://www.freedesktop.org/wiki/Specifications/XDND (version 5).
+Dropping is the source's side of XDND (https://www.freedesktop.org/wiki/Specifications/XDND, version 5).
 """
 
 import sys
 import time
 from pathlib import Path
 
-from Xlib import X, Xatom, display
+from Xlib import X, display
 from Xlib.protocol import event
 from Xlib.xobject.drawable import Window
 
@@ -15,8 +15,8 @@ VERSION = 5
 TIMEOUT_SECONDS = 10.0
 
 
-class DropSource:
-    """Offers files to one window of a display."""
+class Client:
+    """Talks to one window of a display."""
 
     def __init__(self, display_name: str, target: int):
         self._display = display.Display(display_name)
@@ -35,6 +35,10 @@ class DropSource:
             raise TimeoutError("the window does not want the files")
         self._send("XdndDrop", [self._window.id, 0, X.CurrentTime, 0, 0])
         self._wait("XdndFinished", paths)
+
+    def close(self) -> None:
+        """Ask the window to close, as the button of its frame does."""
+        self._send("WM_PROTOCOLS", [self._atom("WM_DELETE_WINDOW"), X.CurrentTime, 0, 0, 0])
 
     def _atom(self, name: str) -> int:
         return self._display.intern_atom(name)
@@ -66,12 +70,16 @@ class DropSource:
             requestor=request.requestor,
             selection=request.selection,
             target=request.target,
-            property=request.property if request.target != Xatom.NONE else X.NONE,
+            property=request.property,
         )
         request.requestor.send_event(answer)
         self._display.flush()
 
 
-if __name__ == "__main__":  # display, window, x, y, files
-    name, window, place_x, place_y, *files = sys.argv[1:]
-    DropSource(name, int(window)).drop([Path(file) for file in files], int(place_x), int(place_y))
+if __name__ == "__main__":  # display, window; x, y, files to drop, or nothing: close it
+    name, window, *place = sys.argv[1:]
+    client = Client(name, int(window))
+    if place:
+        client.drop([Path(file) for file in place[2:]], int(place[0]), int(place[1]))
+    else:
+        client.close()
