@@ -129,6 +129,8 @@ class Window:
         is_key = event["event_type"] == "key_down" and not self.gui.takes_keys
         if is_key and keys.dispatch(event["key"], event["modifiers"], self.state, self.actions):
             return
+        if event["event_type"] == "double_click" and self.gui.is_panel_at(event["x"], event["y"]):
+            return
         if event["event_type"] == "wheel" and self.controls.surface_at(event["x"], event["y"]) is None:
             self.controls.note_surface(event["x"], event["y"], self.live.point_at(event["x"], event["y"]))
         self.controls.handle_event(event)

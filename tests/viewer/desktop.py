@@ -141,6 +141,7 @@ class Viewer:
 
     def still_image(self, seconds: float = TIMEOUT_SECONDS) -> np.ndarray:
         """Return what the screen shows once it no longer changes."""
+        time.sleep(0.2)
         images = [self.desktop.image()]
 
         def is_still() -> bool:

@@ -41,8 +41,11 @@ LEFT_FONT_SIZES, RIGHT_FONT_SIZES, BOTTOM_FONT_SIZES = 25.0, 25.0, 15.0  # width
 _LARGEST_SHARE = 0.3  # of the window, for each of them
 
 
-def draw_all(state: ViewerState, actions: Actions) -> None:
-    """Draw menu, panels, help and messages, or with `shows_gui` off only the messages. Between new_frame and render."""
+def draw_all(state: ViewerState, actions: Actions) -> messages.Rectangle:
+    """Draw menu, panels, help and messages, or with `shows_gui` off only the messages. Between new_frame and render.
+
+    Return the part of the window (x, y, width, height; logical pixels) that docked panels leave free.
+    """
     viewport = imgui.get_main_viewport()
     free = viewport.pos.x, viewport.pos.y, viewport.size.x, viewport.size.y
     if state.shows_gui:
@@ -56,6 +59,7 @@ def draw_all(state: ViewerState, actions: Actions) -> None:
     if state.shows_help:
         keys_help.draw(state)
     messages.draw(state, actions, free)
+    return free
 
 
 def _draw_panel(panel: ModuleType, state: ViewerState, actions: Actions) -> None:
