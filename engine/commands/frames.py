@@ -20,22 +20,27 @@ if TYPE_CHECKING:
 SHADOW_CASCADES = 4  # of --shadows, where no settings name another number
 
 
-def frame_settings(options: argparse.Namespace, values: dict[str, Any] | None = None) -> FrameSettings:
-    """Return the defaults, overlaid by `values`, then by the settings file, then by the options given."""
-    merged = dict(values or {})
+def frame_settings(options: argparse.Namespace) -> FrameSettings:
+    """Return the defaults, overlaid by the settings file, then by the options given."""
+    return settings_from(FrameSettings, given_settings(options))
+
+
+def given_settings(options: argparse.Namespace, values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return by name what the settings file and, before it, the options say; `values` are what they go over."""
+    given: dict[str, Any] = {}
     if options.settings:
         load_settings(FrameSettings, options.settings)  # names the file in its errors
-        merged |= tomllib.loads(Path(options.settings).read_text(encoding="utf-8"))
-    given = {name: getattr(options, name) for name in ("error_pixels", "traversal", "raster", "view", "materials")}
-    merged |= {name: value for name, value in given.items() if value is not None}
+        given |= tomllib.loads(Path(options.settings).read_text(encoding="utf-8"))
+    names = ("error_pixels", "traversal", "raster", "view", "materials")
+    given |= {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.no_occlusion:
-        merged["occlusion"] = False
-    if options.shadows and not merged.get("shadow_cascades"):
-        merged["shadow_cascades"] = SHADOW_CASCADES
-    return settings_from(FrameSettings, merged)
+        given["occlusion"] = False
+    if options.shadows and not ((values or {}) | given).get("shadow_cascades"):
+        given["shadow_cascades"] = SHADOW_CASCADES
+    return given
 
 
-def choose_camera(options: argparse.Namespace, scene: "Scene", size: tuple[int, int]) -> "Camera":
+def choose_camera(options: Any, scene: "Scene", size: tuple[int, int]) -> "Camera":
     """Return the camera of the options; what they leave open comes from the scene or sees all of it."""
     from engine.camera import frame_bounds, parse_camera
 
