@@ -1,7 +1,8 @@
 """Comparisons of two drawings of one frame: visible sets, and visibility buffers pixel by pixel.
 
 A tie is a difference that rounding may make: a cluster whose decision lies within TIE_ULPS of its threshold, a pixel on
-which two triangles have the same depth bits, where the places of their clusters in the list decide.
+which two triangles have the same depth bits: then bits of the place of their clusters in the list decide, which is not
+the same in two frames.
 """
 
 from dataclasses import dataclass
