@@ -73,6 +73,8 @@ def describe_assets(scenes: Scenes, runs: list[Run]) -> tuple[dict[str, dict[str
     for run in runs:
         hashes.append([])
         for file in scene_files(scenes.file(run)):
+            if not file.is_file():
+                raise ValueError(f"{run.scene}: its asset {file.name} is missing; the scene file says how to build it")
             digest = file_hash(file)
             hashes[-1].append(digest)
             assets[digest] = {"name": file.name, "bytes": file.stat().st_size}
