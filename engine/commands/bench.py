@@ -2,21 +2,15 @@
 
 import argparse
 import dataclasses
-import logging
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from engine.commands.frames import check_output, given_settings
 from engine.commands.logs import Progress
-from engine.experiments import manifest as manifests
 from engine.experiments import report
 from engine.experiments.experiment import Experiment, is_experiment, quick, read_experiment
-from engine.experiments.results import ResultFile, read_results
-from engine.experiments.runner import execute
-from engine.experiments.scenes import Scenes
-
-log = logging.getLogger("engine")
+from engine.experiments.runner import run_experiment
 
 _COUNTS = ("frames", "warm_up", "repeats", "check_every", "size")
 _ONE_CAMERA = ("camera", "eye", "target", "up", "fov")
@@ -30,32 +24,19 @@ def run(options: argparse.Namespace) -> int:
     experiment = experiment_of(options)
     if options.verify and not experiment.check_every:
         raise ValueError("--verify compares every check_every-th frame, and check_every is 0")
-    runs, scenes = experiment.runs(), Scenes(options.verbosity)
-    assets, hashes = manifests.describe_assets(scenes, runs)
 
     from engine.gpu.device import open_device
 
     device = open_device(options.adapter, indirect_validation=options.indirect_validation)
-    manifest = manifests.describe(device, experiment, assets)
-    lines = [manifests.describe_run(*pair) for pair in zip(runs, hashes, strict=True)]
-    with tempfile.TemporaryDirectory(prefix="microlith-") as folder:
+    with tempfile.TemporaryDirectory(prefix="microlith-") as folder, Progress(options.verbosity) as progress:
         path = options.json or Path(folder) / "results.jsonl"
-        results = ResultFile(path, manifest, lines, resumes=is_experiment(options.scene))
-        if results.done:
-            log.warning("%s: goes on after %d finished parts", path, len(results.done))
-        with Progress(options.verbosity) as progress:
-            execute(device, experiment, runs, scenes, results, progress, options.verify)
-        return _print(options, path)
-
-
-def _print(options: argparse.Namespace, path: str | Path) -> int:
-    results = read_results(path)
+        resumes = is_experiment(options.scene)
+        results = run_experiment(device, experiment, path, progress, options.verify, resumes, options.verbosity)
     if options.csv:
         report.write_csv(options.csv, results)
     print(report.table(results))
     lines, differing = report.verification_lines(results) if options.verify else ([], 0)
-    for line in lines:
-        print(line)
+    print("".join(f"{line}\n" for line in lines), end="")
     return 1 if differing else 0
 
 

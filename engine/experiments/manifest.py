@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import __version__
+from engine.commands.scenes import MESH_SUFFIXES
 from engine.experiments.experiment import Experiment, Run
 from engine.experiments.scenes import Scenes, file_hash, scene_files
 from engine.settings import BuildSettings, FrameSettings, settings_from
@@ -77,7 +78,9 @@ def describe_assets(scenes: Scenes, runs: list[Run]) -> tuple[dict[str, dict[str
                 raise ValueError(f"{run.scene}: its asset {file.name} is missing; the scene file says how to build it")
             digest = file_hash(file)
             hashes[-1].append(digest)
-            assets[digest] = {"name": file.name, "bytes": file.stat().st_size}
+            # What was built into the cache is called by its mesh: the cache's own name changes with the machine.
+            name = run.file.name if run.file.suffix.lower() in MESH_SUFFIXES else file.name
+            assets[digest] = {"name": name, "bytes": file.stat().st_size}
     return assets, hashes
 
 

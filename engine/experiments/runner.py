@@ -1,16 +1,19 @@
 """Runs an experiment: every run once in each repeat, so that what drifts meets all of them alike."""
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.camera import Camera
+from engine.experiments import manifest as manifests
 from engine.experiments.baseline import BASELINES, Drawer
 from engine.experiments.experiment import Experiment, Run
-from engine.experiments.results import VERIFICATION, ResultFile
+from engine.experiments.results import VERIFICATION, ResultFile, Results, read_results
 from engine.experiments.scenes import Scenes
 from engine.scene import Scene
 from engine.settings import FrameSettings
@@ -18,7 +21,32 @@ from engine.settings import FrameSettings
 if TYPE_CHECKING:
     from engine.gpu.device import Device
 
+log = logging.getLogger("engine")
+
 Progress = Callable[[str, float, float], None]
+
+
+def run_experiment(
+    device: "Device",
+    experiment: Experiment,
+    path: str | Path,
+    progress: Progress = lambda stage, done, total: None,
+    verify: bool = False,
+    resumes: bool = True,
+    verbosity: int = -1,
+) -> Results:
+    """Build, measure and, with `verify`, compare what the result file at `path` does not hold yet; return all of it.
+
+    Raises ValueError or OSError in one line, also where the file holds the results of something else.
+    """
+    runs, scenes = experiment.runs(), Scenes(verbosity)
+    assets, hashes = manifests.describe_assets(scenes, runs)
+    lines = [manifests.describe_run(*pair) for pair in zip(runs, hashes, strict=True)]
+    results = ResultFile(path, manifests.describe(device, experiment, assets), lines, resumes)
+    if results.done:
+        log.warning("%s: goes on after %d finished parts", path, len(results.done))
+    execute(device, experiment, runs, scenes, results, progress, verify)
+    return read_results(path)
 
 
 def execute(
@@ -45,6 +73,8 @@ def execute(
         for record in measure(drawer, scene, cameras, run.frame, run.size, experiment.warm_up):
             records.append({"kind": "frame", "run": run.number, "repeat": repeat, **record})
             progress("measure", number * experiment.frames + len(records), total)
+        for record in records:  # not between the frames: it takes time
+            record["statistics"] = record["statistics"].to_dict()
         if repeat == 0 and experiment.check_every:
             sets = visible_sets(drawer, scene, cameras, run.frame, run.size, experiment.check_every)
             records += [{"kind": "set", "run": run.number, **record} for record in sets]
@@ -83,9 +113,10 @@ def measure(
     size: tuple[int, int],
     warm_up: int,
 ) -> Iterator[dict[str, Any]]:
-    """Yield frame, wall_ms and statistics for each camera, after the warm-up frames, which end where the path begins.
+    """Yield frame, wall_ms and statistics (FrameStatistics) for each camera.
 
-    A frame for which the queues were too small is measured again at the end.
+    Warm-up frames come first and end where the path begins. A frame for which the queues were too small is measured
+    again at the end.
     """
     drawer.render(scene, cameras[-warm_up % len(cameras)], settings, size)  # lets the queues grow
     path = [(number, cameras[number % len(cameras)]) for number in range(-warm_up, len(cameras))]
@@ -94,11 +125,11 @@ def measure(
         if number >= 0 and not frame.is_complete:
             again.append(number)
         elif number >= 0:
-            yield {"frame": number, "wall_ms": wall_ms, "statistics": frame.to_dict()}
+            yield {"frame": number, "wall_ms": wall_ms, "statistics": frame}
     for number in again:
         drawer.render(scene, cameras[number], settings, size)  # lets them grow
         [(_, frame, wall_ms)] = _frames_in_flight(drawer, scene, [(number, cameras[number])], settings, size)
-        yield {"frame": number, "wall_ms": wall_ms, "statistics": frame.to_dict()}
+        yield {"frame": number, "wall_ms": wall_ms, "statistics": frame}
 
 
 def _frames_in_flight(

@@ -189,7 +189,7 @@ def test_frames_that_outgrew_the_queues_are_measured_again(device, sample_asset)
     settings = FrameSettings(error_pixels=0.2, visible_clusters=4, candidate_groups=4, queue_items=4)
     records = list(runner.measure(Renderer(device), scene, cameras, settings, (64, 36), 0))
     assert sorted(record["frame"] for record in records) == [0, 1, 2, 3, 4]
-    assert all(record["statistics"]["is_complete"] for record in records)
+    assert all(record["statistics"].is_complete for record in records)
 
 
 def test_a_set_is_known_by_its_hash():
