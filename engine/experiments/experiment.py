@@ -134,20 +134,29 @@ def is_experiment(path: str | Path) -> bool:
 
 
 def quick(experiment: Experiment) -> Experiment:
-    """Return a small copy that shows whether all runs work: 2 frames, images of 160 pixels, up to 1000 instances."""
+    """Return a small copy that shows whether all runs work: 2 frames, up to 1000 instances, images of 160 pixels.
+
+    Sizes keep their ratios. Variants that become alike are one run.
+    """
+    sizes = [_size(variant.get("size", experiment.size)) for variant in experiment.variants]
+    share = min(1.0, _QUICK_SIDE / max(max(size) for size in sizes))
     variants: list[dict[str, Any]] = []
     for variant in experiment.variants:
         small = dict(variant)
         if "size" in small:
-            small["size"] = _small_size(small["size"])
+            small["size"] = _small_size(small["size"], share)
         if isinstance(small.get("instances"), int):
             small["instances"] = min(small["instances"], _QUICK_INSTANCES)
         if small not in variants:
             variants.append(small)
-    frames = min(experiment.frames, 2)
-    size = _small_size(experiment.size)
     return dataclasses.replace(
-        experiment, frames=frames, warm_up=1, repeats=1, check_every=1, size=size, variants=tuple(variants)
+        experiment,
+        frames=min(experiment.frames, 2),
+        warm_up=1,
+        repeats=1,
+        check_every=1,
+        size=_small_size(experiment.size, share),
+        variants=tuple(variants),
     )
 
 
@@ -245,10 +254,8 @@ def _spacing(value: Any) -> tuple[float, float, float] | None:
     return float(steps[0]), float(steps[1]), float(steps[2])
 
 
-def _small_size(size: Any) -> Any:
-    width, height = _size(size)
-    share = min(1.0, _QUICK_SIDE / max(width, height))
-    return [max(round(width * share), 1), max(round(height * share), 1)]
+def _small_size(size: Any, share: float) -> list[int]:
+    return [max(round(side * share), 1) for side in _size(size)]
 
 
 def _shown(name: str, value: Any) -> str:
