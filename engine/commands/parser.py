@@ -63,7 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("info", "what an asset holds", _add_info),
         ("render", "draw a scene to an image", _add_render),
         ("view", "look around a scene in a window", _add_view),
-        ("bench", "measure frames of an orbit around a scene", _add_bench),
+        ("bench", "measure and compare an experiment, or frames of one scene", _add_bench),
         ("device", "which adapter runs here, and why", _add_device),
     ):
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)

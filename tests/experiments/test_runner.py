@@ -1,6 +1,12 @@
 """An experiment on a tiny scene: every sample is there, a rerun agrees, and what is finished is not done again."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,12 +14,15 @@ import pytest
 from engine.__main__ import run
 from engine.camera import Camera
 from engine.experiments import runner
+from engine.experiments.experiment import read_experiment
 from engine.experiments.results import read_results
+from engine.experiments.scenes import Scenes
 from engine.renderer import Renderer
 from engine.scene import load_scene
 from engine.settings import FrameSettings
 from tests.frame.test_traversal import change_shader
 
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = """
 scene = "{asset}"
 instances = [3, 1, 6]
@@ -82,9 +91,6 @@ def test_a_rerun_of_the_same_manifest_has_the_same_sets(bench):
 
 
 def test_sets_do_not_hang_on_what_was_drawn_before(device, experiment):
-    from engine.experiments.experiment import read_experiment
-    from engine.experiments.scenes import Scenes
-
     read = read_experiment(experiment)
     one = read.runs()[0]
     scene = Scenes(-1).open(one)
@@ -119,6 +125,39 @@ def test_what_is_finished_is_not_measured_again(bench, tmp_path, monkeypatch, ca
     assert "goes on after 2 finished parts" in capsys.readouterr().err
     assert bench().frames == results.frames
     assert len(calls) == 5
+
+
+def test_ctrl_c_leaves_a_file_that_is_continued(tmp_path, experiment, device):
+    """The real signal, in a process of its own, wherever it is then."""
+    path = tmp_path / "r.jsonl"
+    text = experiment.read_text(encoding="utf-8").replace("repeats = 2", "repeats = 12")
+    experiment.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "engine", "bench", str(experiment), "--json", str(path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (path.exists() and len(read_results(path).done) >= 3):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, "\nmicrolith: interrupted\n")
+    before = read_results(path)
+    assert 3 <= len(before.done) < 24
+    assert len(before.frames) == 4 * len(before.done)
+    assert not list(tmp_path.glob("*.partial"))
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    after = read_results(path)
+    assert len(after.done) == 24
+    assert after.frames[: len(before.frames)] == before.frames
+
+
+def test_the_python_call_reports_its_progress(tmp_path, device, experiment):
+    calls = []
+    read = replace(read_experiment(experiment), repeats=1)
+    results = runner.run_experiment(device, read, tmp_path / "r.jsonl", lambda *call: calls.append(call), verify=True)
+    assert len(results.frames) == 8
+    assert [call[1:] for call in calls if call[0] == "measure"] == [(number, 8) for number in range(1, 9)]
+    verified = [call for call in calls if call[0] == "verify run 2 of 2"]
+    assert [call[1:] for call in verified] == [(number, 8) for number in range(1, 9)]
 
 
 def test_another_experiment_does_not_continue_the_file(bench, tmp_path, experiment, capsys):
