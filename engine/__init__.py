@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from engine.gpu.device import open_device
     from engine.renderer import Renderer
     from engine.scene import Scene, load_scene
+    from engine.scene_join import join_scenes
     from engine.settings import BuildSettings, FrameSettings
+    from engine.viewer.notebook import show
 
 __version__ = "0.1.0"
 
@@ -27,8 +29,10 @@ _HOMES = {
     "Renderer": "engine.renderer",
     "Scene": "engine.scene",
     "load_scene": "engine.scene",
+    "join_scenes": "engine.scene_join",
     "BuildSettings": "engine.settings",
     "FrameSettings": "engine.settings",
+    "show": "engine.viewer.notebook",
 }
 
 __all__ = [
@@ -40,9 +44,11 @@ __all__ = [
     "Scene",
     "__version__",
     "build",
+    "join_scenes",
     "load_scene",
     "open_asset",
     "open_device",
+    "show",
 ]
 
 

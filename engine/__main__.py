@@ -52,6 +52,7 @@ def run(arguments: Sequence[str]) -> int:
 def _fail(error: Exception, verbosity: int) -> int:
     """Say in one line on standard error what went wrong; return 1."""
     from engine.commands import interruption
+    from engine.commands.logs import one_line
 
     if interruption.happened():  # a library turned the interruption into an error of its own
         return INTERRUPTED
@@ -59,19 +60,8 @@ def _fail(error: Exception, verbosity: int) -> int:
         import traceback
 
         traceback.print_exception(error)
-    sys.stderr.write(f"microlith: {_one_line(error)}\n")
+    sys.stderr.write(f"microlith: {one_line(error)}\n")
     return 1
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    text = " ".join(str(error).split())
-    if isinstance(error, MemoryError):
-        return "out of memory" + (f": {text}" if text else "")
-    if isinstance(error, (ValueError, OSError, RuntimeError)) and text:
-        return text
-    return f"internal error, please report it (-vv shows where): {type(error).__name__}: {text}"
 
 
 if __name__ == "__main__":

@@ -69,6 +69,16 @@ class Asset:
         return len(self.page_table)
 
     @property
+    def page_word_counts(self) -> np.ndarray:
+        """(P,) int64: how many words each page has when decoded."""
+        return self.page_table["word_count"].astype(np.int64)
+
+    @property
+    def identity(self) -> tuple[Path, bytes]:
+        """The file's full path and its header, whose checksums cover all that the file holds."""
+        return self.path.resolve(), self._data[: asset_file.HEADER.itemsize].tobytes()
+
+    @property
     def mesh_origins(self) -> np.ndarray:
         """(M, 3) float64: position of each mesh's local (0, 0, 0) in the frame of the asset."""
         return self.meshes["origin_high"].astype(np.float64) + self.meshes["origin_low"]

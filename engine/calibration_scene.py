@@ -40,6 +40,11 @@ class MemoryAsset:
     page_count: int = 1
     textures: list = field(default_factory=list)
 
+    @property
+    def page_word_counts(self) -> np.ndarray:
+        """(1,) int64: how many words page 0 has."""
+        return np.array([len(self.words)])
+
     def page_words(self, page: int) -> np.ndarray:
         """Return the words (w,) uint32 of page 0."""
         return (self.words,)[page]

@@ -2,13 +2,14 @@
 
 A cluster is drawn where the error of its group is too large to accept while the error of the group that made it is
 small enough, and its box meets the frustum and covers a pixel centre. Projected errors follow Karis, Stubbe and
-Wihlidal, "Nanite: a deep dive"
-(2021): pixels = error * scale * lod_scale / max(near, distance to the sphere). Boxes against planes: Greene, "Detecting
-intersection of a rectangular solid and a convex polyhedron" (Graphics Gems IV, 1994), conservative.
+Wihlidal, "Nanite: a deep dive" (2021): pixels = error * scale * lod_scale / max(near, distance to the sphere). Boxes
+against planes: Greene, "Detecting intersection of a rectangular solid and a convex polyhedron" (Graphics Gems IV,
+1994), conservative.
 
 All arrays are scene-wide, as in engine.scene.Scene. `view` is one layout.VIEW record.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -23,6 +24,9 @@ CHUNK = 1 << 16  # pairs tested at once
 ULP = 2.0**-23  # of float32, relative
 TIE_ULPS = 8.0  # a decision this close to its threshold may go either way in float32
 _COLUMNS = ("linear_x", "linear_y", "linear_z")
+# Told of a batch: kind ("instances", "nodes" or "clusters"), slots (k,), meshes, nodes or clusters (k,), why each is
+# culled (bool (k,) by reason, the first counts), and which are decided in the post pass (bool (k,)).
+Record = Callable[[str, np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray], None]
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,10 @@ class Counts:
 class Occlusion:
     """What hides things in one frame: the depth pyramids of its two passes, and what they were seen with.
 
-    `main`, `post`: levels of engine.screen_boxes.pyramid_of; `main` None where there is no last frame.
+    `main`, `post`: levels of engine.screen_boxes.pyramid_of; `main` None where there is no last frame, or no occlusion.
     `previous_view` layout.VIEW and `previous_instances` layout.INSTANCE (slots,) are those of the last frame.
-    `tree_nodes` layout.NODE and `tree_order` are the instance tree that the walk begins with.
+    `tree_nodes` layout.NODE and `tree_order` are the instance tree; `seeds`: first and number of the nodes, of one
+    level, whose children the walk begins with.
     """
 
     main: list[np.ndarray] | None
@@ -100,6 +105,7 @@ class Occlusion:
     previous_instances: np.ndarray
     tree_nodes: np.ndarray
     tree_order: np.ndarray
+    seeds: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -169,13 +175,9 @@ def projected_error_pixels(
     pixels = error * scale * float(view["lod_scale"])
     if view["flags"] & ORTHOGRAPHIC:
         return pixels
-    return pixels / _sphere_distance(center, radius, instances, view, farthest)
-
-
-def _sphere_distance(center, radius, instances, view, farthest) -> np.ndarray:
-    reach = radius.astype(float) * instances["max_scale"].astype(float)
+    reach = radius.astype(float) * scale
     distance = np.linalg.norm(eye_relative(center, instances, view), axis=1)
-    return np.maximum(float(view["near"]), distance + reach if farthest else distance - reach)
+    return pixels / np.maximum(float(view["near"]), distance + reach if farthest else distance - reach)
 
 
 def plane_values(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
@@ -198,17 +200,25 @@ def in_frustum(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarray, 
     return (plane_values(box_min, box_max, instances, view) >= 0.0).all(axis=1)
 
 
-def node_detail(nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
-    """Return which node records (k,) under instances (k,) hold nothing of the wanted level of detail, bool (k,).
+def node_error_pixels(nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, of node records (k,) under instances (k,), what node_detail compares with tau, float64 (k,) each.
 
-    Either every error below is accepted, so something coarser is drawn; or not even the smallest error by which
-    clusters below were made is accepted, at the greatest distance, so something finer is drawn.
+    That is the largest error below, and the least by which clusters below were made, at the greatest distance.
     """
-    tau = float(view["error_pixels"])
     sphere = nodes["center"], nodes["radius"]
     error = projected_error_pixels(*sphere, combined_error(nodes, view), instances, view)
     made_by = projected_error_pixels(*sphere, combined_error(nodes, view, "made_by_"), instances, view, farthest=True)
-    return (error <= tau) | (made_by > tau)
+    return error, made_by
+
+
+def node_detail(nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Return which node records (k,) under instances (k,) hold nothing of the wanted level of detail, bool (k,).
+
+    Either every error below is accepted, so something coarser is drawn; or no error by which clusters below were made
+    is, so something finer is drawn.
+    """
+    error, made_by = node_error_pixels(nodes, instances, view)
+    return (error <= float(view["error_pixels"])) | (made_by > float(view["error_pixels"]))
 
 
 def group_error_pixels(groups: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
@@ -234,14 +244,20 @@ def cluster_detail(data: Tables, instances: np.ndarray, clusters: np.ndarray, vi
     return fine | coarse
 
 
-def visible_set(data: Tables, view: np.ndarray, occlusion: Occlusion | None = None, lean: float = 0.0) -> VisibleSet:
+def visible_set(
+    data: Tables,
+    view: np.ndarray,
+    occlusion: Occlusion | None = None,
+    lean: float = 0.0,
+    record: Record | None = None,
+) -> VisibleSet:
     """Return what is drawn, found through the hierarchy from each instance's root node downwards.
 
     A leaf that is kept is a candidate group, all members of which are tested. With `occlusion`: what both passes draw.
-    `lean` 1 keeps also what hangs on the rounding of sizes and depths, -1 only what does not. Memory is bounded by the
-    number of instances and drawn clusters.
+    `lean` 1 keeps also what hangs on the rounding of sizes and depths, -1 only what does not. `record` is told of every
+    batch that is tested. Memory is bounded by the number of instances and drawn clusters.
     """
-    walk = _Walk(data, view, occlusion, lean)
+    walk = _Walk(data, view, occlusion, lean, record)
     slots, in_post = walk.instance_slots()
     pending: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for part in _chunks(np.arange(len(slots))):
@@ -258,8 +274,8 @@ def visible_set(data: Tables, view: np.ndarray, occlusion: Occlusion | None = No
 class _Walk:
     """The tests of one view; each thing carries whether it, or what holds it, was left to the post pass (`in_post`)."""
 
-    def __init__(self, data: Tables, view: np.ndarray, occlusion: Occlusion | None, lean: float):
-        self._data, self._view, self._occlusion, self._lean = data, view, occlusion, lean
+    def __init__(self, data: Tables, view: np.ndarray, occlusion: Occlusion | None, lean: float, record: Record | None):
+        self._data, self._view, self._occlusion, self._lean, self._record = data, view, occlusion, lean, record
         self.counts = Counts()
         self.found: list[np.ndarray] = []
 
@@ -269,7 +285,8 @@ class _Walk:
             live = np.flatnonzero(self._data.instances["mesh"] != NONE)
             return live, np.zeros(len(live), bool)
         tree, last = self._occlusion.tree_nodes, layout.CONSTANTS["INSTANCE_CHILDREN"]
-        nodes, in_post = np.zeros(1, np.int64), np.zeros(1, bool)
+        first, number = self._occlusion.seeds
+        nodes, in_post = np.arange(first, first + number), np.zeros(number, bool)
         while True:
             records = tree[nodes]
             counts = records["child_count"].astype(np.int64) & (last - 1)
@@ -284,16 +301,17 @@ class _Walk:
                 return nodes, in_post
 
     def enter_instances(self, slots: np.ndarray, in_post: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-        mesh = self._data.meshes[self._data.instances["mesh"][slots]]
+        index = self._data.instances["mesh"][slots].astype(np.int64)
+        mesh = self._data.meshes[index]
         reasons, in_post = self._box_reasons((mesh["box_min"], mesh["box_max"]), slots, in_post)
-        kept = self.counts.add("instances", reasons)
+        kept = self._count("instances", slots, index, reasons, in_post)
         return self._enter(slots[kept], mesh["root_node"][kept].astype(np.int64), in_post[kept])
 
     def visit_nodes(self, slots: np.ndarray, nodes: np.ndarray, in_post: np.ndarray) -> list[tuple[np.ndarray, ...]]:
         records = self._data.nodes[nodes]
         detail = node_detail(records, self._data.instances[slots], self._view)
-        reasons, in_post = self._box_reasons((records["box_min"], records["box_max"]), slots, in_post)
-        kept = self.counts.add("nodes", {"detail": detail, **reasons})
+        reasons, in_post = self._box_reasons((records["box_min"], records["box_max"]), slots, in_post, detail)
+        kept = self._count("nodes", slots, nodes, reasons, in_post)
         return self._enter(slots[kept], nodes[kept], in_post[kept])
 
     def _enter(self, slots: np.ndarray, nodes: np.ndarray, in_post: np.ndarray) -> list[tuple[np.ndarray, ...]]:
@@ -317,25 +335,35 @@ class _Walk:
         if not len(clusters):
             return
         detail = cluster_detail(data, slots, clusters, self._view)
-        reasons, _ = self._box_reasons(cluster_boxes(data, clusters), slots, in_post)
-        kept = self.counts.add("clusters", {"detail": detail, **reasons})
+        reasons, in_post = self._box_reasons(cluster_boxes(data, clusters), slots, in_post, detail)
+        kept = self._count("clusters", slots, clusters, reasons, in_post)
         triangles = (data.clusters["counts"][clusters[kept]] >> np.uint32(8)) & np.uint32(0xFF)
         self.counts.triangles_kept += int(triangles.sum(dtype=np.int64))
         self.found.append(np.stack([slots[kept], clusters[kept]], axis=1))
 
+    def _count(self, stage, slots, index, reasons, in_post) -> np.ndarray:
+        if self._record:
+            self._record(stage, slots, index, reasons, in_post)
+        return self.counts.add(stage, reasons)
+
     def _box_reasons(
-        self, box: tuple[np.ndarray, np.ndarray], slots: np.ndarray, in_post: np.ndarray
+        self,
+        box: tuple[np.ndarray, np.ndarray],
+        slots: np.ndarray,
+        in_post: np.ndarray,
+        detail: np.ndarray | None = None,
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Return why boxes (slot -1: in the world) are culled, and which of them were left to the post pass."""
+        """Return why boxes (slot -1: in the world) are culled, and which of them are decided in the post pass."""
         instances = self._records(self._data.instances, slots)
         boxes = screen_boxes(*box, instances, self._view, self._lean)
-        reasons = {
-            "frustum": ~in_frustum(*box, instances, self._view),
-            "size": boxes.cover_no_pixel(self._view["size"]),
-        }
+        reasons = {} if detail is None else {"detail": detail}
+        reasons["frustum"] = ~in_frustum(*box, instances, self._view)
+        reasons["size"] = boxes.cover_no_pixel(self._view["size"])
         if self._occlusion is not None:
-            in_post = in_post | self._are_left(box, slots, instances)
-            reasons["occlusion"] = in_post & are_hidden(boxes, self._occlusion.post)
+            others = np.logical_or.reduce(list(reasons.values()))
+            in_post = in_post | (~others & self._are_left(box, slots, instances))
+            if in_post.any():
+                reasons["occlusion"] = in_post & are_hidden(boxes, self._occlusion.post)
         return reasons, in_post
 
     def _are_left(self, box: tuple[np.ndarray, np.ndarray], slots: np.ndarray, now: np.ndarray) -> np.ndarray:
@@ -355,29 +383,6 @@ class _Walk:
             for name, axis in zip(_COLUMNS, np.eye(3)):
                 records[name][world] = axis
         return records
-
-
-def brute_force_visible_set(data: Tables, view: np.ndarray) -> VisibleSet:
-    """Return what is drawn, by testing every cluster of every instance: for small scenes, to judge the hierarchy."""
-    counts = Counts()
-    found = []
-    order = np.argsort(data.cluster_mesh, kind="stable")
-    first = np.searchsorted(data.cluster_mesh[order], np.arange(len(data.meshes) + 1))
-    live = np.flatnonzero(data.instances["mesh"] != NONE)
-    for slot in live.tolist():
-        mesh = int(data.instances["mesh"][slot])
-        for clusters in _chunks(order[first[mesh] : first[mesh + 1]]):
-            slots = np.full(len(clusters), slot)
-            box, records = cluster_boxes(data, clusters), data.instances[slots]
-            reasons = {
-                "detail": cluster_detail(data, slots, clusters, view),
-                "frustum": ~in_frustum(*box, records, view),
-                "size": screen_boxes(*box, records, view).cover_no_pixel(view["size"]),
-            }
-            kept = counts.add("clusters", reasons)
-            found.append(np.stack([slots[kept], clusters[kept]], axis=1))
-    counts.instances_tested = counts.instances_kept = len(live)
-    return VisibleSet(_sorted_pairs(found), counts)
 
 
 def _chunks(values: np.ndarray) -> list[np.ndarray]:

@@ -2,33 +2,36 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import wgpu
 
 from engine import layout
 from engine.camera import Camera, view_record
 from engine.frame import inspection
+from engine.frame.adaptation import adapted
 from engine.frame.aov import Aov, check_aov
 from engine.frame.cascades import cascade_count, cascade_views
 from engine.frame.context import Context
 from engine.frame.frame import FramePasses
+from engine.frame.present import Present
 from engine.frame.queues import PHASES, Capacities, Queues
 from engine.frame.scene_buffers import Progress, SceneBuffers
 from engine.frame.shadow_maps import ShadowMaps
-from engine.frame.statistics import FrameStatistics, by_bin, funnels, queue_fill
+from engine.frame.statistics import FrameStatistics, counted
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
 from engine.gpu.readback import ReadbackRing
+from engine.gpu.shader import forget_linked
 from engine.gpu.timing import PassTimer
 from engine.scene import Scene
 from engine.settings import FrameSettings
-from engine.thresholds import NO_HARDWARE_PIXELS, thresholds_of
+from engine.thresholds import NO_HARDWARE_PIXELS, hardware_pixels, is_persistent, thresholds_of
 
 log = logging.getLogger("engine")
 
-SHADOW_PREFIX = "shadow_"  # of the names of the shadow maps' queues
 MAX_ATTEMPTS = 24  # a frame is drawn again while its queues grow, its traversal changes or tau is raised
 
 
@@ -72,17 +75,24 @@ class Renderer:
         self._context: Context | None = None
         self._passes: FramePasses | None = None
         self._aov: Aov | None = None
+        self._presents: dict[str, Present] = {}  # by the format of their target
         self._queues: Queues | None = None
         self._asked: Capacities | None = None
         self._key: tuple = ()
+        self._last_settings: FrameSettings | None = None
+        self._set_owner: tuple[Scene, Queues] | None = None  # whose visible set the queues hold, if it can be kept
         self._submitted = 0
         self._broken_until = 0  # frames up to this number met a queue that an aborted frame had left in disorder
         self._stood_still = False
 
-    def load(self, scene: Scene, progress: Progress | None = None) -> None:
-        """Upload a scene; `render` does it when the scene is new. Raises CapacityError where it does not fit."""
-        if self._scene_buffers is None or self._scene_buffers.scene is not scene:
-            self._scene_buffers = SceneBuffers(self.device, scene, progress)
+    def load(self, scene: Scene, progress: Progress | None = None, scene_buffers: SceneBuffers | None = None) -> None:
+        """Upload a scene; `render` does it when the scene is new. Raises CapacityError where it does not fit.
+
+        `scene_buffers` of this scene and device, made elsewhere (in another thread), are taken as they are.
+        """
+        if scene_buffers or self._scene_buffers is None or self._scene_buffers.scene is not scene:
+            self._scene_buffers = scene_buffers or SceneBuffers(self.device, scene, progress)
+            assert self._scene_buffers.scene is scene
             self._key = ()
 
     def render(
@@ -108,7 +118,8 @@ class Renderer:
             [(_, statistics)] = self.collect(wait=True)
             if statistics.is_complete:
                 break
-            settings = self._adapt(settings, statistics, notes)
+            settings, changes = self.adapt(settings, statistics)
+            notes += changes
         else:
             raise RuntimeError(f"the frame is still incomplete after {MAX_ATTEMPTS} attempts: {'; '.join(notes)}")
         statistics.notes = notes + statistics.notes
@@ -116,24 +127,37 @@ class Renderer:
         return Frame(image, {name: self.read_aov(name) for name in aovs}, statistics)
 
     def submit(
-        self, scene: Scene, camera: Camera, settings: FrameSettings, size: tuple[int, int], tag: object = None
+        self,
+        scene: Scene,
+        camera: Camera,
+        settings: FrameSettings,
+        size: tuple[int, int],
+        tag: object = None,
+        keeps_set: bool = False,
     ) -> None:
-        """Send one frame to the GPU without waiting; its statistics come from `collect` with `tag`."""
+        """Send one frame to the GPU without waiting; its statistics come from `collect` with `tag`.
+
+        With `keeps_set` nothing is culled: the clusters that the last frame drew are drawn again, seen from `camera`,
+        in any size. Both frames must have `raster` software: clusters of the hardware raster cannot be clipped.
+        Raises ValueError where there is no set to keep.
+        """
         self.load(scene)
         self._prepare(settings, size)
+        self._last_settings = settings
         context, passes = self._context, self._passes
         assert context is not None
         assert passes is not None
         assert self._capacities is not None
+        self._check_set(scene, settings, keeps_set)
         shadow_maps = context.shadow_maps
         bounds = scene.bounds() if camera.orthographic_height or shadow_maps else None
         view = view_record(camera, size, settings, bounds=bounds)
         shadow_views = cascade_views(camera, size, settings, bounds) if bounds else np.zeros(0, layout.VIEW)
-        view["hardware_pixels"] = self._hardware_pixels(settings)
+        view["hardware_pixels"] = hardware_pixels(self.device, settings)
         gpu = self.device.wgpu_device
         context.encoder = gpu.create_command_encoder(label="frame")
         self._timer.begin(context.encoder, settings.pass_times)
-        passes.encode(context, view, shadow_views, settings, depth_scale=camera.distance)
+        passes.encode(context, view, shadow_views, settings, camera.distance, keeps_set)
         self._timer.resolve(context.encoder)
         sources = [(context.queues.resources["states"], len(PHASES) * layout.PASS_STATE.itemsize)]
         if shadow_maps:
@@ -158,6 +182,37 @@ class Renderer:
     def is_full(self) -> bool:
         """Whether as many frames are in flight as the read-back ring holds; collect before the next `submit`."""
         return self._readback.is_full
+
+    def present(self, target: wgpu.GPUTexture) -> None:
+        """Draw the image of the last frame over all of `target`, a colour attachment of any format and size."""
+        if target.format not in self._presents:
+            self._presents[target.format] = Present(self.device, target.format)
+        gpu = self.device.wgpu_device
+        encoder = gpu.create_command_encoder(label="present")
+        self._presents[target.format].encode(self._drawn(), encoder, target)
+        gpu.queue.submit([encoder.finish()])
+
+    def reload_shaders(self) -> None:
+        """Compile anew what the shader files hold now; the next frame is drawn with it.
+
+        Raises ShaderError, which names file and line, and then goes on with what there was; RuntimeError where the
+        structures of layout.wgsl have changed.
+        """
+        if layout.shader_folder().joinpath("layout.wgsl").read_text(encoding="utf-8") != layout.LAYOUT_TEXT:
+            raise RuntimeError("layout.wgsl has changed: host and GPU share it, so start again")
+        forget_linked()
+        if self._context is None or self._last_settings is None:
+            return
+        if self._scene_buffers:
+            self._scene_buffers.forget_bind_groups()
+        key, self._key = self._key, ()
+        try:
+            presents = {target_format: Present(self.device, target_format) for target_format in self._presents}
+            self._prepare(self._last_settings, self._context.view.size)
+        except BaseException:
+            self._key = key
+            raise
+        self._presents = presents
 
     def read_image(self) -> np.ndarray:
         """Return the image of the frame drawn last, (height, width, 4) uint8 sRGB; waits for the GPU."""
@@ -192,6 +247,35 @@ class Renderer:
         """Return what the frame drawn last drew, sorted: (n, 2) uint32 of instance slot and scene-wide cluster."""
         return inspection.read_visible_clusters(self._drawn())
 
+    def read_sample(self, x: int, y: int) -> inspection.Sample | None:
+        """Return what a pixel of the frame drawn last shows, None where that is nothing; ValueError outside of it."""
+        return inspection.read_sample(self._drawn(), x, y)
+
+    def drawn_view(self) -> np.ndarray:
+        """Return the layout.VIEW record that the frame drawn last was drawn with."""
+        return inspection.drawn_view(self._drawn())
+
+    def visibility_buffer(self) -> wgpu.GPUBuffer:
+        """Return the visibility buffer of the frame drawn last, as it is on the GPU."""
+        return self._drawn().view.samples
+
+    def instance_tree(self) -> inspection.InstanceTree:
+        """Return the instance tree of the frame drawn last, and where its traversal began."""
+        return inspection.instance_tree(self._drawn())
+
+    def holds_set(self, scene: Scene) -> bool:
+        """Return whether `submit` of `scene` could keep the visible set of the last frame."""
+        is_kept = self._queues is not None and self._queues.capacities == self._capacities
+        return is_kept and self._set_owner == (scene, self._queues)
+
+    def _check_set(self, scene: Scene, settings: FrameSettings, keeps_set: bool) -> None:
+        """Raise ValueError where `keeps_set` asks for a set that is not there; note whose set there will be."""
+        assert self._queues
+        is_software = settings.raster == "software"
+        if keeps_set and not (is_software and self.holds_set(scene)):
+            raise ValueError("there is no visible set to keep: draw a frame of this scene with raster 'software' first")
+        self._set_owner = (scene, self._queues) if is_software else None
+
     def _drawn(self) -> Context:
         """Return what the frame drawn last was drawn with."""
         assert self._context, "render a frame first"
@@ -204,11 +288,11 @@ class Renderer:
         if self._capacities is None or asked != self._asked:
             self._capacities = self._asked = asked
             self._shadow_capacities = Capacities.of_shadows(settings)
-        persistent = self._use_persistent(settings)
+        persistent = is_persistent(self.device, settings, self._stood_still)
         workgroups = settings.persistent_workgroups or thresholds_of(self.device).persistent_workgroups
         show = layout.CONSTANTS[f"SHOW_{settings.view.upper()}"]
         overdraw = settings.view == "overdraw"
-        uses_hardware = self._hardware_pixels(settings) < NO_HARDWARE_PIXELS
+        uses_hardware = hardware_pixels(self.device, settings) < NO_HARDWARE_PIXELS
         key = (
             self._capacities,
             size,
@@ -225,12 +309,13 @@ class Renderer:
             assert self._passes
             self._context.persistent_workgroups = workgroups  # the size of a dispatch: no pipeline depends on it
             if self._context.show != show:
-                self._context.show = show
-                self._passes.show(self._context)
+                context = replace(self._context, show=show)
+                self._passes.show(context)
+                self._context = context
             return
         if self._queues is None or self._queues.capacities != self._capacities:
             self._queues = Queues(self.device, self._capacities)
-        self._context = Context(
+        context = Context(
             device=self.device,
             scene_buffers=self._scene_buffers,
             queues=self._queues,
@@ -245,7 +330,8 @@ class Renderer:
             material_folder=Path(settings.materials) if settings.materials else None,
             shadow_maps=self._prepared_shadow_maps(settings),
         )
-        self._passes, self._aov, self._key = FramePasses(self._context), None, key
+        passes = FramePasses(context)  # an error in a shader leaves what there was
+        self._context, self._passes, self._aov, self._key = context, passes, None, key
 
     def _prepared_shadow_maps(self, settings: FrameSettings) -> ShadowMaps | None:
         """Return the shadow maps that the settings ask for: those of the last frame if they fit."""
@@ -260,54 +346,19 @@ class Renderer:
             self._shadow_maps = ShadowMaps(self.device, size, count, self._shadow_capacities) if count else None
         return self._shadow_maps
 
-    def _hardware_pixels(self, settings: FrameSettings) -> float:
-        """Return the size on the screen from which clusters go to the hardware raster."""
-        if settings.raster != "auto":
-            return 0.0 if settings.raster == "hardware" else NO_HARDWARE_PIXELS
-        return settings.hardware_pixels or thresholds_of(self.device).hardware_pixels
+    def adapt(self, settings: FrameSettings, statistics: FrameStatistics) -> tuple[FrameSettings, list[str]]:
+        """Return settings for another attempt at an incomplete frame, and notes; grow what was too small.
 
-    def _use_persistent(self, settings: FrameSettings) -> bool:
-        """Return whether the persistent traversal is asked for, or is `auto` here and never stood still."""
-        if settings.traversal == "auto":
-            return thresholds_of(self.device).traversal == "persistent" and not self._stood_still
-        if settings.traversal == "persistent" and "shader-int64-atomic-all-ops" not in self.device.features:
-            raise RuntimeError(
-                f"{self.device.adapter_name} lacks shader-int64-atomic-all-ops, which the persistent traversal needs;"
-                " use --traversal levels"
-            )
-        return settings.traversal == "persistent"
-
-    def _adapt(self, settings: FrameSettings, statistics: FrameStatistics, notes: list[str]) -> FrameSettings:
-        """Return settings for another attempt at an incomplete frame; grow what was too small and note it."""
+        `render` does it by itself; a loop of `submit` and `collect` asks for it when a frame comes back incomplete.
+        """
         assert self._capacities
-        if statistics.is_aborted:
-            notes.append("the persistent traversal stood still; drawn with levels")
-            log.warning(notes[-1])
-            return replace(settings, traversal="levels")
-        requested = {name: queue.requested for name, queue in statistics.queues.items()}
-        before = self._capacities, self._shadow_capacities
-        self._capacities = self._grown(self._capacities, requested, "", notes)
-        if self._shadow_capacities and SHADOW_PREFIX + "nodes" in requested:
-            self._shadow_capacities = self._grown(self._shadow_capacities, requested, SHADOW_PREFIX, notes)
-        if (self._capacities, self._shadow_capacities) != before:
-            return settings
-        is_full = {name: queue.requested > queue.capacity for name, queue in statistics.queues.items()}
-        is_shadow = not any(full for name, full in is_full.items() if not name.startswith(SHADOW_PREFIX))
-        name = "shadow_error_pixels" if is_shadow else "error_pixels"
-        raised = max(1.25 * getattr(settings, name), 0.25)
-        notes.append(f"{name} raised from {getattr(settings, name):g} to {raised:g}: the queues cannot grow further")
-        log.warning(notes[-1])
-        return replace(settings, **{name: raised})
-
-    def _grown(self, capacities: Capacities, requested: dict[str, int], prefix: str, notes: list[str]) -> Capacities:
-        """Return capacities for what was requested of the queues whose names begin with `prefix`; note a change."""
         limits = self.device.limits
-        binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
-        grown = capacities.grown_for({name: requested[prefix + name] for name in asdict(capacities)}, binding)
-        if grown != capacities:
-            counts = ", ".join(f"{count} {prefix}{name}" for name, count in asdict(grown).items())
-            notes.append(f"queues grown: {counts}")
-        return grown
+        binding_bytes = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"])
+        result = adapted(settings, statistics, self._capacities, self._shadow_capacities, binding_bytes)
+        self._capacities, self._shadow_capacities = result.capacities, result.shadow_capacities
+        if result.settings != settings:
+            log.warning(result.notes[-1])
+        return result.settings, list(result.notes)
 
     def _recover(self) -> None:
         """After an aborted frame: what it left in the queue would mislead the next ones, those in flight included."""
@@ -320,29 +371,16 @@ class Renderer:
     def _statistics(self, pending: Pending, parts: list[bytes]) -> FrameStatistics:
         assert self._context
         assert self._scene_buffers
-        states = np.frombuffer(parts[0], layout.PASS_STATE, len(PHASES))
-        queues = queue_fill(states, pending.capacities)
-        shadow_states = np.frombuffer(parts[1] if pending.shadow_capacities else b"", layout.PASS_STATE)
-        if pending.shadow_capacities:
-            shadow_queues = queue_fill(shadow_states, pending.shadow_capacities)
-            queues |= {SHADOW_PREFIX + name: queue for name, queue in shadow_queues.items()}
-        aborted = bool(states["aborted"].any() or shadow_states["aborted"].any())
-        if aborted:
+        counts = counted(parts, pending.capacities, pending.shadow_capacities)
+        if counts["is_aborted"]:
             self._recover()
         is_sound = pending.number > self._broken_until
-        complete = is_sound and all(queue.requested == queue.stored for queue in queues.values())
         return FrameStatistics(
             size=pending.size,
             adapter=self.device.adapter_name,
             traversal=pending.traversal,
             error_pixels=pending.settings.error_pixels,
-            passes={
-                name: funnels(state)
-                for name, state in zip((*PHASES, "shadow"), [*states, *shadow_states], strict=False)
-            },
-            clusters=by_bin(states["bin_clusters"]),
-            triangles=by_bin(states["bin_triangles"]),
-            queues=queues,
+            **counts,
             memory_bytes={
                 **self._scene_buffers.memory_bytes,
                 "queues": self._context.queues.memory_bytes,
@@ -351,8 +389,7 @@ class Renderer:
                 "shadow_maps": self._shadow_maps.memory_bytes if self._shadow_maps else 0,
             },
             pages_resident=len(self._scene_buffers.scene.pages),
-            is_complete=complete,
-            is_aborted=aborted,
-            notes=[] if is_sound or aborted else ["drawn after a frame whose traversal stood still"],
+            is_complete=is_sound and all(queue.requested == queue.stored for queue in counts["queues"].values()),
+            notes=[] if is_sound or counts["is_aborted"] else ["drawn after a frame whose traversal stood still"],
             passes_ms=self._timer.milliseconds(parts[-1] if pending.labels else b"", pending.labels),
         )

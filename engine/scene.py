@@ -91,6 +91,11 @@ class Scene:
         """Number of instances in the scene."""
         return self._used - len(self._free)
 
+    @property
+    def page_word_counts(self) -> np.ndarray:
+        """(P,) int64: how many words each scene-wide page has when decoded."""
+        return np.concatenate([asset.page_word_counts for asset in self.assets])
+
     def page_words(self, page: int) -> np.ndarray:
         """Return the decoded words (uint32) of a scene-wide page."""
         asset, number = self.pages[page]
@@ -149,6 +154,22 @@ class Scene:
         else:
             slots = [self._place(meshes, inner, outer=o[None]) for o in outer]
         return np.concatenate(slots) if slots else np.zeros(0, np.int64)
+
+    def append_instances(self, other: "Scene", meshes: np.ndarray) -> None:
+        """Append the slots of `other` in their order, freed ones too; its mesh m is mesh meshes[m] (int) here.
+
+        Raises ValueError for more than 2^28 slots.
+        """
+        first, records = self._used, other.instances.copy()
+        if first + len(records) > LARGEST_INSTANCE_COUNT:
+            raise ValueError(f"{first + len(records)} instances; a scene holds at most {LARGEST_INSTANCE_COUNT}")
+        live = records["mesh"] != NONE
+        records["mesh"][live] = np.asarray(meshes)[records["mesh"][live]]
+        records["user_index"] += np.uint32(self._added & 0xFFFFFFFF)
+        self._slots = np.concatenate([self.instances, records])
+        self._used, self._added = len(self._slots), self._added + other._added
+        self._free = sorted([*self._free, *(first + slot for slot in other._free)], reverse=True)
+        self._changed()
 
     def remove_instances(self, slots: np.ndarray) -> None:
         """Free `slots`. Raises ValueError where one holds no instance."""

@@ -98,26 +98,42 @@ def pyramid_of(depth: np.ndarray) -> list[np.ndarray]:
     return levels
 
 
-def are_hidden(boxes: ScreenBoxes, pyramid: list[np.ndarray]) -> np.ndarray:
-    """Return which boxes, bool (k,), lie behind everything that `pyramid` holds; False without a rectangle."""
+@dataclass(frozen=True)
+class Probe:
+    """The cells of a depth pyramid that boxes were compared with.
+
+    level (k,); first, last (k, 2) int64: column and row of the cells; farthest (k,): the smallest reverse-Z depth in
+    them, -inf where a box has no rectangle in the image.
+    """
+
+    level: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    farthest: np.ndarray
+
+
+def probe_pyramid(boxes: ScreenBoxes, pyramid: list[np.ndarray]) -> Probe:
+    """Return what `pyramid` holds in front of boxes (k,): few cells, of the level that fits the rectangle's size."""
     height, width = pyramid[0].shape
     first, last = boxes.pixels(np.array([width, height]))
-    hidden = ~boxes.is_crossing & (last >= first).all(axis=1)
-    chosen = np.flatnonzero(hidden)
-    first, last = first[chosen], last[chosen]
+    has_rectangle = ~boxes.is_crossing & (last >= first).all(axis=1)
     span = np.maximum((last - first).max(axis=1), 1)
     level = np.maximum(np.frexp(span.astype(float))[1] - 2, 1)  # frexp: 2^(e - 1) <= span < 2^e
     level += ((last >> level[:, None]) - (first >> level[:, None]) > PROBE_SPAN).any(axis=1)
     level = np.minimum(level, len(pyramid) - 1)
     first, last = first >> level[:, None], last >> level[:, None]
-    farthest = np.full(len(chosen), np.inf)
+    farthest = np.where(has_rectangle, np.inf, -np.inf)
     for number, cells in enumerate(pyramid):
-        some = np.flatnonzero(level == number)
+        some = np.flatnonzero(has_rectangle & (level == number))
         for row in range(PROBE_SPAN + 1):
             for column in range(PROBE_SPAN + 1):
                 x, y = first[some, 0] + column, first[some, 1] + row
                 inside = some[(x <= last[some, 0]) & (y <= last[some, 1])]
                 values = cells[first[inside, 1] + row, first[inside, 0] + column]
                 farthest[inside] = np.minimum(farthest[inside], values)
-    hidden[chosen] = boxes.depth[chosen] < farthest
-    return hidden
+    return Probe(level, first, last, farthest)
+
+
+def are_hidden(boxes: ScreenBoxes, pyramid: list[np.ndarray]) -> np.ndarray:
+    """Return which boxes, bool (k,), lie behind everything that `pyramid` holds; False without a rectangle."""
+    return boxes.depth < probe_pyramid(boxes, pyramid).farthest

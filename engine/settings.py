@@ -4,8 +4,10 @@ The command line, the viewer and experiment files all read and write these field
 """
 
 import dataclasses
+import inspect
 import json
 import math
+import re
 import tomllib
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -32,6 +34,8 @@ ViewMode = Literal[
     "shadow_cascades",
 ]
 Tonemap = Literal["neutral", "aces", "none"]
+
+SHADOW_CASCADES = 4  # where shadows are switched on and nothing names another number
 
 # Smallest and largest value of every number, of each component where a setting has several.
 RANGES: dict[str, tuple[float, float]] = {
@@ -89,8 +93,8 @@ class BuildSettings:
     error_margin: float = 1.1  # the claimed error is the percentile times this
     error_samples: int = 8  # of each source cluster; clusters above carry twice as many from level to level, to 256
     crease_degrees: float = 60.0  # computed normals are split at sharper edges
-    page_bytes: int = 131072
-    compression_level: int = 3  # zstandard
+    page_bytes: int = 131072  # target size of a page of clusters before it is compressed
+    compression_level: int = 3  # of zstandard
     up: Literal["y", "z"] = "y"  # axis of the file that becomes +Y
     scale: float = 1.0  # metres per unit of the file
 
@@ -104,24 +108,24 @@ class FrameSettings:
 
     error_pixels: float = 1.0  # tau: largest claimed error on the screen; 0 draws the source clusters
     attribute_weight: float = 1.0  # of attribute errors against geometric ones
-    traversal: Traversal = "auto"
-    raster: Raster = "auto"
+    traversal: Traversal = "auto"  # how the hierarchy is walked: by one long dispatch or level by level
+    raster: Raster = "auto"  # which rasteriser draws; auto: by the size of clusters on the screen
     occlusion: bool = True  # two passes: what the last frame's depth pyramid hid is tested against this frame's
-    view: ViewMode = "shaded"
+    view: ViewMode = "shaded"  # what the image shows
     hardware_pixels: float = 0.0  # size on the screen from which clusters go to the hardware raster; 0: by the adapter
     queue_items: int = 1 << 20  # first capacity of the node queue; grows when a frame needs more
-    candidate_groups: int = 1 << 18  # likewise
-    visible_clusters: int = 1 << 18  # likewise; at most 2^23
-    hidden_clusters: int = 1 << 18  # likewise
-    large_triangles: int = 1 << 18  # likewise
-    persistent_workgroups: int = 0  # 0: chosen by the adapter
+    candidate_groups: int = 1 << 18  # first capacity of the queue of groups; grows when a frame needs more
+    visible_clusters: int = 1 << 18  # first capacity of what is drawn; grows when a frame needs more, to 2^23
+    hidden_clusters: int = 1 << 18  # first capacity of what the post pass tests again; grows when a frame needs more
+    large_triangles: int = 1 << 18  # first capacity of pieces of large triangles; grows when a frame needs more
+    persistent_workgroups: int = 0  # of the persistent traversal; 0: chosen by the adapter
     pass_times: bool = True  # GPU milliseconds of each pass; without: of the frame as a whole, which then takes less
     runtime_checks: bool = True  # bounds and loop checks that the shader compiler adds
     materials: str = ""  # folder of the user's material functions; looked into before the scene's and the package's own
     background: tuple[float, float, float] = (0.05, 0.06, 0.08)  # linear, shown as it is
     light_direction: tuple[float, float, float] = (0.4, 0.8, 0.5)  # towards the light, world space
     light_intensity: float = 0.8  # what a white plane across the light sends back
-    sky_intensity: float = 1.0
+    sky_intensity: float = 1.0  # factor on the light of the sky
     exposure: float = 1.0  # factor on all light
     tonemap: Tonemap = "neutral"  # from light to what a screen shows
     shadow_cascades: int = 0  # shadow maps of the directional light, from near to far; 0: no shadows
@@ -163,6 +167,13 @@ def load_settings(kind: type[Settings], path: str | Path) -> Settings:
 def settings_toml(settings: BuildSettings | FrameSettings) -> str:
     """Return the settings as TOML text; `load_settings` reads it back."""
     return "".join(f"{name} = {_toml(value)}\n" for name, value in dataclasses.asdict(settings).items())
+
+
+def field_help(kind: type[BuildSettings] | type[FrameSettings]) -> dict[str, str]:
+    """Return what each field means, by its name: the comment behind it in this module."""
+    lines = inspect.getsource(kind).splitlines()
+    named = (re.match(r"    (\w+): .*?  # (.+)", line) for line in lines)
+    return {match[1]: match[2] for match in named if match}
 
 
 def _check_ranges(settings: BuildSettings | FrameSettings) -> None:

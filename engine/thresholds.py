@@ -13,7 +13,7 @@ from typing import get_args
 
 from engine import __version__, layout
 from engine.gpu.device import Device
-from engine.settings import Traversal
+from engine.settings import FrameSettings, Traversal
 from engine.user_cache import cache_folder
 
 log = logging.getLogger("engine")
@@ -41,6 +41,28 @@ def thresholds_of(device: Device) -> Thresholds:
     if "thresholds" not in device.caches:
         device.caches["thresholds"] = _calibrated(device) or default_thresholds(device)
     return device.caches["thresholds"]
+
+
+def hardware_pixels(device: Device, settings: FrameSettings) -> float:
+    """Return the size on the screen from which clusters go to the hardware raster."""
+    if settings.raster != "auto":
+        return 0.0 if settings.raster == "hardware" else NO_HARDWARE_PIXELS
+    return settings.hardware_pixels or thresholds_of(device).hardware_pixels
+
+
+def is_persistent(device: Device, settings: FrameSettings, has_stood_still: bool = False) -> bool:
+    """Return whether the persistent traversal is asked for, or is what `auto` stands for and never stood still.
+
+    Raises RuntimeError where the adapter cannot run it.
+    """
+    if settings.traversal == "auto":
+        return thresholds_of(device).traversal == "persistent" and not has_stood_still
+    if settings.traversal == "persistent" and "shader-int64-atomic-all-ops" not in device.features:
+        raise RuntimeError(
+            f"{device.adapter_name} lacks shader-int64-atomic-all-ops, which the persistent traversal needs;"
+            " use --traversal levels"
+        )
+    return settings.traversal == "persistent"
 
 
 def default_thresholds(device: Device) -> Thresholds:

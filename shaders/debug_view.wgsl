@@ -1,5 +1,5 @@
 // The image of a debug view, in place of base_pass and lighting. 8-bit sRGB, one word a pixel.
-import package::layout::{View, PassState, MAX_CLUSTER_TRIANGLES, VisibleCluster, PHASE_MAIN, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_MATERIAL_BINS, SHOW_OCCLUSION, SHOW_PYRAMID, SHOW_SHADOW_CASCADES, BIN_SMALL, BIN_MASKED, BIN_HARDWARE};
+import package::layout::{View, PassState, MAX_CLUSTER_TRIANGLES, VisibleCluster, PHASE_MAIN, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_MATERIAL_BINS, SHOW_OCCLUSION, SHOW_PYRAMID, SHOW_SHADOW_CASCADES, LEVEL_RAMP_END, BIN_SMALL, BIN_MASKED, BIN_HARDWARE};
 import package::scene::{views, meshes, materials, instances};
 import package::visible::{sample_place, sample_triangle, tie_hash};
 import package::decode::{cluster_level};
@@ -34,7 +34,7 @@ fn shown(surface: Surface, place: u32, pixel_index: u32) -> vec3f {
         case SHOW_NORMALS: { return pow(max(0.5 + 0.5 * surface.normal, vec3f(0.0)), vec3f(2.2)); }
         case SHOW_CLUSTERS: { return shape * hash_color(tie_hash(instance, cluster.index)); }
         case SHOW_GROUPS: { return shape * hash_color(tie_hash(instance, 0x40000000u + group_base + cluster.group)); }
-        case SHOW_LEVELS: { return shape * ramp_color(f32(cluster_level(cluster)) / 14.0); }
+        case SHOW_LEVELS: { return shape * ramp_color(f32(cluster_level(cluster)) / LEVEL_RAMP_END); }
         case SHOW_TRIANGLES: { return shape * hash_color(tie_hash(cluster.index * MAX_CLUSTER_TRIANGLES + surface.triangle, instance)); }
         case SHOW_INSTANCES: { return shape * hash_color(tie_hash(instance, 7u)); }
         case SHOW_MATERIALS: { return shape * hash_color(tie_hash(surface.material, 11u)); }

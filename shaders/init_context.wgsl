@@ -7,6 +7,7 @@ struct InitContext {
     view_count: u32,
     first_seed: u32, // node of the instance tree
     seed_count: u32, // of each view
+    keeps_set: u32, // 1: the lists of visible clusters stay, and are drawn again
 }
 var<immediate> dispatch: InitContext;
 
@@ -24,9 +25,13 @@ var<immediate> dispatch: InitContext;
 @group(0) @binding(12) var<storage, read_write> samples: array<vec2u>; // of the visibility buffer or the shadow maps
 @group(0) @binding(13) var<storage, read_write> overdraw: array<u32>;
 
+const PHASES: u32 = 2u;
+
 override clears_pixels: bool = true; // visibility and overdraw; else the host has done it
 
-const ITEMS_PUSHED: u32 = 1u; // word of PassState: the high half of node_progress
+// Words of PassState.
+const ITEMS_PUSHED: u32 = 1u; // the high half of node_progress
+const LARGE_TRIANGLES: u32 = 6u;
 
 // No workgroups yet in x and y, one in z.
 fn empty_dispatch_word(i: u32) -> u32 {
@@ -53,6 +58,16 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
             overdraw[k] = 0u;
         }
     }
+    if (i < arrayLength(&large_arguments_main)) {
+        large_arguments_main[i] = empty_dispatch_word(i);
+        large_arguments_post[i] = empty_dispatch_word(i);
+    }
+    if (dispatch.keeps_set == 1u) {
+        if (i < PHASES) {
+            states[i * (arrayLength(&states) / PHASES) + LARGE_TRIANGLES] = 0u;
+        }
+        return;
+    }
     let items = dispatch.view_count * dispatch.seed_count;
     if (i < arrayLength(&states)) {
         states[i] = select(0u, items, i == ITEMS_PUSHED);
@@ -68,9 +83,7 @@ fn init_context(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
     if (i < arrayLength(&raster_arguments)) {
         raster_arguments[i] = empty_bin(i % BIN_COUNT);
     }
-    if (i < arrayLength(&large_arguments_main)) {
-        large_arguments_main[i] = empty_dispatch_word(i);
-        large_arguments_post[i] = empty_dispatch_word(i);
+    if (i < arrayLength(&post_arguments)) {
         post_arguments[i] = empty_dispatch_word(i);
     }
     if (i < arrayLength(&level_counts)) {

@@ -217,6 +217,8 @@ const SHOW_MATERIAL_BINS: u32 = 11u;
 const SHOW_OCCLUSION: u32 = 12u;
 const SHOW_PYRAMID: u32 = 13u;
 const SHOW_SHADOW_CASCADES: u32 = 14u;
+// The level of detail that has the last colour of the ramp.
+const LEVEL_RAMP_END: f32 = 14.0;
 
 // Object to world: linear * p + translation. The translation is a pair so that the eye can be
 // subtracted without loss.

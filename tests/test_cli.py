@@ -15,9 +15,9 @@ from PIL import Image
 
 from engine import __version__
 from engine.__main__ import run
-from engine.commands import frames, scenes
+from engine.commands import frames, logs, scenes
 from engine.commands.parser import AOV_NAMES, parse
-from engine.settings import BuildSettings, FrameSettings
+from engine.settings import SHADOW_CASCADES, BuildSettings, FrameSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -117,8 +117,36 @@ def test_options_go_before_the_settings_file(tmp_path):
     settings = frames.frame_settings(parse(line))
     assert settings == FrameSettings(error_pixels=3.0, view="normals", occlusion=False)
     shadows = ["--shadows"]
-    assert frames.given_settings(parse([*line, *shadows]))["shadow_cascades"] == frames.SHADOW_CASCADES
+    assert frames.given_settings(parse([*line, *shadows]))["shadow_cascades"] == SHADOW_CASCADES
     assert "shadow_cascades" not in frames.given_settings(parse([*line, *shadows]), {"shadow_cascades": 2})
+
+
+def test_set_goes_before_every_other_option(tmp_path):
+    path = tmp_path / "frame.toml"
+    path.write_text("error_pixels = 3.0\nqueue_items = 77\n", encoding="utf-8")
+    values = ["error_pixels=2", "view=levels", "materials=folder/sub", "light_direction=[-1, 2, 3]", "occlusion=false"]
+    arguments = [argument for value in values for argument in ("--set", value)]
+    for line in (["render", "a", "-o", "b.png"], ["view", "a"], ["bench", "a"]):
+        settings = frames.frame_settings(parse([*line, "--settings", str(path), "--view", "depth", *arguments]))
+        assert settings == FrameSettings(
+            error_pixels=2.0,
+            queue_items=77,
+            view="levels",
+            materials="folder/sub",
+            light_direction=(-1.0, 2.0, 3.0),
+            occlusion=False,
+        )
+    assert parse(["view", "a", "--set", "exposure=-1"]).set == [("exposure", -1)]
+    assert frames.frame_settings(parse(["view", "a", "--shadows", "--set", "shadow_cascades=2"])).shadow_cascades == 2
+
+
+@pytest.mark.parametrize("text", ["exposure", "=1", "exposure=", "light_direction=[1,2", "view=a b", "exposure=1\nb=2"])
+def test_set_wants_a_name_and_a_value(text, capsys):
+    with pytest.raises(SystemExit):
+        parse(["view", "a", "--set", text])
+    assert "--set" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="unknown setting 'exposures'"):
+        frames.frame_settings(parse(["view", "a", "--set", "exposures=1"]))
 
 
 @pytest.mark.parametrize("text", ["scene = 1", 'scene = "a"\nframe = 1', 'scene = "a"\nsize = [0, 1]', "scene ="])
@@ -206,6 +234,41 @@ def test_build_writes_asset_and_report(tmp_path, sample_mesh, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_progress_as_json(tmp_path, sample_mesh, capfd):
+    assert run(["build", str(sample_mesh("sphere")), "-o", str(tmp_path / "a.mlith"), "--progress-json"]) == 0
+    out, err = capfd.readouterr()
+    assert out == ""
+    updates = [json.loads(line) for line in err.splitlines()]
+    assert all(set(update) == {"stage", "done", "total"} for update in updates)
+    assert list(dict.fromkeys(update["stage"] for update in updates)) == ["read", "compile", "build"]
+    assert updates[-1]["done"] == updates[-1]["total"] > 4000
+
+
+def test_progress_as_json_is_limited(capfd, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(logs.time, "monotonic", lambda: clock[0])
+    with logs.JsonProgress() as progress:
+        for step in range(1001):  # a second
+            progress("one", step, 1000)
+            progress("one", step, 1000)
+            clock[0] += 0.001
+        progress("two", 0, 5)
+        progress("two", 1, 5)
+        progress("two", 5, 5)
+    updates = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert 19 <= sum(update["stage"] == "one" for update in updates) <= 22
+    assert updates[-3:] == [
+        {"stage": s, "done": d, "total": t} for s, d, t in (("one", 1000, 1000), ("two", 0, 5), ("two", 5, 5))
+    ]
+
+
+def test_a_failing_build_with_json_progress_is_one_line(tmp_path, capsys):
+    assert run(["build", str(tmp_path / "missing.ply"), "-o", str(tmp_path / "a.mlith"), "--progress-json"]) == 1
+    *updates, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("microlith: ") and "missing.ply: cannot be read" in line
+    assert [json.loads(update)["stage"] for update in updates] == ["read"]
+
+
 def test_info(capsys, sample_asset):
     asset = str(sample_asset("sphere"))
     assert run(["info", asset]) == 0
@@ -266,6 +329,16 @@ def test_render_builds_a_mesh_into_the_cache_once(tmp_path, sample_mesh, device,
     assert len(list(cache_home.rglob("mesh-*.mlith"))) == 2
 
 
+def test_the_place_in_the_cache_is_known_before_the_build(tmp_path, monkeypatch, sample_mesh):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    mesh = sample_mesh("sphere")
+    asset, is_there = scenes.find_asset(mesh, BuildSettings())
+    assert not is_there
+    assert list(tmp_path.iterdir()) == []
+    assert scenes.cached_asset(mesh, BuildSettings()) == asset
+    assert scenes.find_asset(mesh, BuildSettings()) == (asset, True)
+
+
 def test_cache_key_changes_with_the_settings(sample_mesh):
     mesh = sample_mesh("sphere")
     keys = {scenes._cache_key(mesh, settings) for settings in (BuildSettings(), BuildSettings(scale=2.0))}
@@ -314,6 +387,15 @@ def test_ctrl_c_during_a_build(tmp_path, seconds, sample_mesh):
     assert "Error" not in done.stderr
     if done.returncode == 130:
         assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_of_standard_input_ends_a_build_that_asks_for_it(tmp_path, sample_mesh):
+    line = [sys.executable, "-m", "engine", "build", str(sample_mesh("terrain", 200_000)), "-o"]
+    options = {"cwd": ROOT, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 60}
+    done = subprocess.run([*line, tmp_path / "a.mlith", "--end-with-input"], **options)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "\nmicrolith: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+    assert subprocess.run([*line, tmp_path / "b.mlith"], **options).returncode == 0
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.6, 1.0])

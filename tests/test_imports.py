@@ -14,7 +14,7 @@ ENGINE = Path(__file__).resolve().parent.parent / "engine"
 # A family is a module or folder of engine with the modules that it was split into.
 FAMILIES = {
     "bvh": ("bvh", "bvh_kernel", "kernel_cache"),
-    "scene": ("scene", "scene_file", "instances", "instance_tree"),
+    "scene": ("scene", "scene_file", "scene_join", "instances", "instance_tree"),
     "asset": (
         "asset",
         "asset_file",
@@ -26,7 +26,7 @@ FAMILIES = {
         "page_words",
     ),
     "materials": ("materials", "textures"),
-    "reference": ("reference", "screen_boxes", "ties"),
+    "reference": ("reference", "reference_trace", "screen_boxes", "ties"),
     "verify": ("verify", "verify_surface"),
     "calibrate": ("calibrate", "calibrate_raster", "calibration_grid", "calibration_scene"),
 }

@@ -6,11 +6,12 @@ import pytest
 
 from engine import layout, reference
 from engine.camera import Camera, orbit, view_record
-from engine.reference import brute_force_visible_set, tables_of, visible_set
+from engine.reference import tables_of, visible_set
 from engine.scene import load_scene
 from engine.screen_boxes import screen_boxes
 from engine.settings import FrameSettings
 from engine.ties import TIE_ULPS, explain_difference
+from tests.brute_force import brute_force_visible_set
 
 SIZE = (320, 180)
 

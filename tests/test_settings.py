@@ -8,7 +8,15 @@ import pytest
 
 from engine import layout
 from engine.frame.queues import MAX_VISIBLE_CLUSTERS
-from engine.settings import RANGES, BuildSettings, FrameSettings, load_settings, settings_from, settings_toml
+from engine.settings import (
+    RANGES,
+    BuildSettings,
+    FrameSettings,
+    field_help,
+    load_settings,
+    settings_from,
+    settings_toml,
+)
 
 CHANGED = {
     BuildSettings: BuildSettings(cluster_triangles=64, reduction=0.4, up="z", scale=1e-3),
@@ -114,3 +122,10 @@ def test_a_file_with_a_number_out_of_range_is_named(tmp_path):
     path.write_text("error_pixels = inf\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"bad\.toml: setting error_pixels is inf; use a number of 0 to"):
         load_settings(FrameSettings, path)
+
+
+@pytest.mark.parametrize("kind", [BuildSettings, FrameSettings])
+def test_every_field_says_what_it_means(kind):
+    texts = field_help(kind)
+    assert list(texts) == [field.name for field in dataclasses.fields(kind)]
+    assert all(len(text.split()) > 1 for text in texts.values())  # "likewise" means nothing alone

@@ -69,3 +69,15 @@ def test_wheel_renders_outside_the_clone(installed, tmp_path, sample_asset, devi
 def test_wheel_builds_outside_the_clone(installed, tmp_path, sample_mesh):
     run(installed, tmp_path, "-m", "engine", "build", str(sample_mesh("sphere", 5000)), "-o", "sphere.mlith")
     assert (tmp_path / "sphere.mlith").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_viewer_of_the_wheel_builds_with_the_wheel(installed, tmp_path, sample_mesh):
+    (tmp_path / "engine.py").write_text("raise SystemExit('wrong engine')")  # beside it, but not asked for
+    code = (
+        "import sys; sys.path.remove(''); from pathlib import Path; from engine.viewer.building import BuildProcess\n"
+        f"process = BuildProcess(Path({str(sample_mesh('sphere', 5000))!r}), Path('sphere.mlith'))\n"
+        "print(repr(process.wait(300)))"
+    )
+    assert run(installed, tmp_path, "-c", code) == "''\n"
+    assert (tmp_path / "sphere.mlith").stat().st_size > 0

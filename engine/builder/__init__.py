@@ -55,7 +55,9 @@ def build(
                 scene = read_mesh_files(paths, settings)
                 progress("read", len(paths), len(paths))
             with building.timed("compile"):
+                progress("compile", 0, 1)  # takes no time where an earlier build kept the kernels
                 compile_kernels()
+                progress("compile", 1, 1)
             several = len(scene.meshes) > 1
             with KeptMeshes(writer, settings) if several else nullcontext() as kept:
                 _build_meshes(building, scene, kept)

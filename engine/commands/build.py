@@ -4,8 +4,9 @@ import argparse
 import dataclasses
 import logging
 
+from engine.commands import interruption
 from engine.commands.frames import check_output, write_json
-from engine.commands.logs import Progress
+from engine.commands.logs import JsonProgress, Progress
 from engine.settings import BuildSettings, load_settings
 
 log = logging.getLogger("engine")
@@ -13,6 +14,8 @@ log = logging.getLogger("engine")
 
 def run(options: argparse.Namespace) -> int:
     """Build and, if asked, write the report."""
+    if options.end_with_input:
+        interruption.end_with_input()
     output = check_output(options.output)
     if output.suffix != ".mlith":
         raise ValueError(f"{output}: the name of an asset must end in .mlith")
@@ -23,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     settings = dataclasses.replace(settings, **given)
     from engine.builder import build
 
-    with Progress(options.verbosity) as progress:
+    with JsonProgress() if options.progress_json else Progress(options.verbosity) as progress:
         report = build(options.inputs, output, settings, threads=options.threads, progress=progress)
     if options.report:
         write_json(options.report, report)

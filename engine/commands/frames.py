@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.settings import FrameSettings, load_settings, settings_from
+from engine.settings import SHADOW_CASCADES, FrameSettings, load_settings, settings_from
 
 if TYPE_CHECKING:
     from engine.camera import Camera
     from engine.scene import Scene
 
 
-SHADOW_CASCADES = 4  # of --shadows, where no settings name another number
+CAMERA_SUFFIX = ".camera"  # of files that hold a camera, or a path of several
 
 
 def frame_settings(options: argparse.Namespace) -> FrameSettings:
-    """Return the defaults, overlaid by the settings file, then by the options given."""
+    """Return the defaults, overlaid by the settings file, then by the options given, and last by --set."""
     return settings_from(FrameSettings, given_settings(options))
 
 
 def given_settings(options: argparse.Namespace, values: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return by name what the settings file and, before it, the options say; `values` are what they go over."""
+    """Return by name what the settings file says, over it the options, over them --set.
+
+    `values` are what they go over, and decide whether --shadows must choose a number of cascades.
+    """
     given: dict[str, Any] = {}
     if options.settings:
         load_settings(FrameSettings, options.settings)  # names the file in its errors
@@ -35,6 +38,7 @@ def given_settings(options: argparse.Namespace, values: dict[str, Any] | None = 
     given |= {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.no_occlusion:
         given["occlusion"] = False
+    given |= dict(options.set)
     if options.shadows and not ((values or {}) | given).get("shadow_cascades"):
         given["shadow_cascades"] = SHADOW_CASCADES
     return given
@@ -42,12 +46,12 @@ def given_settings(options: argparse.Namespace, values: dict[str, Any] | None = 
 
 def choose_camera(options: Any, scene: "Scene", size: tuple[int, int]) -> "Camera":
     """Return the camera of the options; what they leave open comes from the scene or sees all of it."""
-    from engine.camera import frame_bounds, parse_camera
+    from engine.camera import frame_bounds
 
     given = {"eye": options.eye, "target": options.target, "up": options.up, "fov_degrees": options.fov}
     given = {name: value for name, value in given.items() if value is not None}
     if options.camera:
-        camera = parse_camera(options.camera)
+        camera = read_camera(options.camera)
     elif scene.camera is not None:
         camera = scene.camera
     else:
@@ -57,6 +61,20 @@ def choose_camera(options: Any, scene: "Scene", size: tuple[int, int]) -> "Camer
             moved = np.subtract(given["target"], camera.target)
             camera = dataclasses.replace(camera, eye=tuple(camera.eye + moved), target=given["target"])
     return dataclasses.replace(camera, **given)
+
+
+def read_camera(text: str) -> "Camera":
+    """Return the camera of a text form, or of a file that holds one and ends in .camera (of a path: its first one)."""
+    from engine.camera import parse_camera, parse_path
+
+    if not text.endswith(CAMERA_SUFFIX):
+        return parse_camera(text)
+    try:
+        return parse_path(Path(text).read_text(encoding="utf-8")).keyframes[0]
+    except UnicodeDecodeError:
+        raise ValueError(f"{text}: is not UTF-8 text") from None
+    except ValueError as error:
+        raise ValueError(f"{text}: {error}") from None
 
 
 def check_output(path: str | Path) -> Path:

@@ -58,6 +58,18 @@ def raising() -> Generator[None]:
         _raising = False
 
 
+def end_with_input() -> None:
+    """Take the end of standard input for a SIGTERM: whoever started this process, and held its input, is gone."""
+    threading.Thread(target=_follow_input, name="standard input", daemon=True).start()
+
+
+def _follow_input() -> None:
+    with suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def happened() -> bool:
     """Return whether the user asked to stop."""
     return _heard.is_set() or _raised.is_set()

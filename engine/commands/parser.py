@@ -4,8 +4,9 @@ import argparse
 import math
 import os
 import re
+import tomllib
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
 from engine import __version__
 from engine.settings import Raster, Traversal, ViewMode
@@ -83,6 +84,17 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE.json", help="write what was built, level by level")
     parser.add_argument("--threads", type=positive, metavar="N", help="worker threads (default: all cores)")
     parser.add_argument("--settings", metavar="FILE.toml", help="build settings")
+    parser.add_argument(
+        "--progress-json",
+        action="store_true",
+        help='for programs: progress as JSON lines on standard error, {"stage": "build", "done": 10, "total": 200},'
+        " at most 20 a second; lines about errors begin with `microlith: ` as ever",
+    )
+    parser.add_argument(
+        "--end-with-input",
+        action="store_true",
+        help="for programs: stop as after Ctrl-C when standard input ends, so that no build outlives who started it",
+    )
     parser.add_argument("--up", choices=("y", "z"), help="axis of the file that points up (default: y)")
     parser.add_argument("--scale", type=positive_number, metavar="S", help="metres per unit of the file (default: 1)")
 
@@ -102,7 +114,9 @@ def _add_frame(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", type=vector, metavar="X,Y,Z", help="point the camera looks at")
     parser.add_argument("--up", type=vector, metavar="X,Y,Z", help="direction that points up (default: 0,1,0)")
     parser.add_argument("--fov", type=angle, metavar="DEG", help="vertical field of view in degrees")
-    parser.add_argument("--camera", metavar="TEXT", help="camera in its text form, as the viewer copies it")
+    parser.add_argument(
+        "--camera", metavar="TEXT", help="camera in its text form, as the viewer copies it, or a .camera file"
+    )
     parser.add_argument("--error-pixels", type=not_negative, metavar="TAU", help="largest error on the screen (1.0)")
     parser.add_argument("--traversal", choices=get_args(Traversal), help="how the hierarchy is walked (auto)")
     parser.add_argument(
@@ -116,7 +130,15 @@ def _add_frame(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--materials", metavar="FOLDER", help="where material functions (NAME.wgsl) are looked for first"
     )
-    parser.add_argument("--settings", metavar="FILE.toml", help="frame settings; the options above go before it")
+    parser.add_argument("--settings", metavar="FILE.toml", help="frame settings; the other options go before it")
+    parser.add_argument(
+        "--set",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one frame setting, as in such a file; goes before all others",
+    )
     parser.add_argument(
         "--adapter",
         default=os.environ.get("MICROLITH_ADAPTER") or None,
@@ -143,7 +165,7 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_view(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scene", nargs="+", metavar="SCENE")
+    parser.add_argument("scene", nargs="*", metavar="SCENE", help="several are shown together; none: drop files later")
     _add_frame(parser)
 
 
@@ -214,6 +236,19 @@ def aov(text: str) -> tuple[str, str]:
     if name not in AOV_NAMES:
         raise argparse.ArgumentTypeError(f"no AOV {name!r}; one of: {', '.join(AOV_NAMES)}")
     return name, path
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Parse `NAME=VALUE`, a line of a settings file; a text of one word needs no quotes."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not (equals and re.fullmatch(r"\w+", name) and value) or "\n" in value:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        if re.search(r"[\s\"'\[\]{}#=,]", value):
+            raise argparse.ArgumentTypeError(f"{text!r}: {value} is not a TOML value") from None
+        return name, value
 
 
 def positive(text: str) -> int:

@@ -30,20 +30,36 @@ def open_scene(path: str, verbosity: int = 0) -> "Scene":
 
 def scene_file(path: str, verbosity: int = 0) -> Path:
     """Return the asset or scene file to load for `path`; a mesh file is built unless the cache has it."""
+    file = checked_file(path)
+    return cached_asset(file, BuildSettings(), verbosity) if is_mesh_file(file) else file
+
+
+def checked_file(path: str | Path) -> Path:
+    """Return `path` as a Path; raise ValueError in one line where it is no file of a kind that can be opened."""
     file = Path(path)
-    suffix = file.suffix.lower()
-    if suffix not in SCENE_SUFFIXES + MESH_SUFFIXES:
+    if file.suffix.lower() not in SCENE_SUFFIXES + MESH_SUFFIXES:
         known = ", ".join(SCENE_SUFFIXES + MESH_SUFFIXES)
         raise ValueError(f"{path}: not a scene; its name must end in one of: {known}")
     if not file.is_file():
         raise ValueError(f"{path}: " + ("is a folder" if file.is_dir() else "no such file"))
-    return file if suffix in SCENE_SUFFIXES else cached_asset(file, BuildSettings(), verbosity)
+    return file
+
+
+def is_mesh_file(file: Path) -> bool:
+    """Return whether a file is built before it can be loaded, by its name."""
+    return file.suffix.lower() in MESH_SUFFIXES
+
+
+def find_asset(mesh: Path, settings: BuildSettings) -> tuple[Path, bool]:
+    """Return where the user's cache folder keeps the asset of a mesh file, and whether it is there."""
+    asset = cache_folder("assets") / f"{mesh.stem}-{_cache_key(mesh, settings)}.mlith"
+    return asset, asset.is_file()
 
 
 def cached_asset(mesh: Path, settings: BuildSettings, verbosity: int = 0) -> Path:
     """Return the asset of a mesh file, built into the user's cache folder if it is not there yet."""
-    asset = cache_folder("assets") / f"{mesh.stem}-{_cache_key(mesh, settings)}.mlith"
-    if asset.is_file():
+    asset, is_there = find_asset(mesh, settings)
+    if is_there:
         log.info("%s: using %s", mesh, asset)
         return asset
     from engine.builder import build

@@ -101,6 +101,7 @@ class PhasePass:
 
     def __init__(self, context: Context):
         self._kernel = Kernel(context.device, self.NAME, context.constants, context.runtime_checks)
+        context.scene_buffers.bind_group(self._kernel)  # now, so that what does not fit is found before a frame
         self._groups = [self._bind(context, context.queues.for_phase(phase)) for phase in range(len(PHASES))]
 
     def _bind(self, context: Context, resources: dict[str, wgpu.GPUBuffer]) -> wgpu.GPUBindGroup:

@@ -27,11 +27,11 @@ class CullRasterize:
 
     def __init__(self, context: Context, label: str = "init_context"):
         self.init_context = InitContext(context, label)
-        self.phase_passes = [
+        self.cull_passes = [
             PersistentCull(context) if context.use_persistent else LevelsCull(context),
             ClusterCull(context),
-            *rasterizers(context),
         ]
+        self.rasterizers = rasterizers(context)
         self.depth_pyramid = DepthPyramid(context) if context.use_occlusion else None
 
     def encode(self, context: Context, view_count: int, first_view: int = 0) -> None:
@@ -43,8 +43,19 @@ class CullRasterize:
             self._encode_phase(context, POST)
             self.depth_pyramid.encode(context, POST)
 
+    def encode_kept(self, context: Context) -> None:
+        """Record the visibility buffer of the clusters that the last frame found visible, seen as the view says now.
+
+        They lie in the raster classes that suited the last frame's view; the hardware class cannot be clipped, so that
+        frame must have been drawn without it.
+        """
+        self.init_context.encode(context, view_count=1, first_view=0, keeps_set=True)
+        for phase in (MAIN, POST):
+            for one in self.rasterizers:
+                one.encode(context, phase)
+
     def _encode_phase(self, context: Context, phase: int) -> None:
-        for one in self.phase_passes:
+        for one in (*self.cull_passes, *self.rasterizers):
             one.encode(context, phase)
 
 

@@ -48,19 +48,31 @@ class FramePasses:
         return self.material_passes.memory_bytes if self.material_passes else 0
 
     def encode(
-        self, context: Context, view: np.ndarray, shadow_views: np.ndarray, settings: FrameSettings, depth_scale: float
+        self,
+        context: Context,
+        view: np.ndarray,
+        shadow_views: np.ndarray,
+        settings: FrameSettings,
+        depth_scale: float,
+        keeps_set: bool = False,
     ) -> None:
-        """Record one frame of one view (layout.VIEW record) and its shadow maps (k,) into the context's encoder."""
+        """Record one frame of one view (layout.VIEW record) and its shadow maps (k,) into the context's encoder.
+
+        With `keeps_set` nothing is culled for the view: what the last frame found visible is drawn again.
+        """
         assert isinstance(context.view, ViewResources), "the camera's, not shadow maps"
         moved = context.scene_buffers.update_instances()
         view = context.view.with_history(view, moved)
         views = np.zeros(1 + len(shadow_views), layout.VIEW)  # concatenate would leave out the padding
         views[0], views[1:] = view, shadow_views
         context.scene_buffers.write_views(views, context.view.previous_view.reshape(1))
-        self.cull_rasterize.encode(context, view_count=1)
+        if keeps_set:
+            self.cull_rasterize.encode_kept(context)
+        else:
+            self.cull_rasterize.encode(context, view_count=1)
         if self.shadow:
             self.shadow.encode(context, shadow_views, is_limited=settings.shadow_distance > 0.0)
-        context.view.keep_history(view, is_kept=context.use_occlusion)
+        context.view.keep_history(view, is_kept=context.use_occlusion and not keeps_set)
         if context.show == layout.CONSTANTS["SHOW_SHADED"]:
             assert self.material_passes
             self.material_passes.encode(context, settings)

@@ -9,6 +9,11 @@ _LANES = 256
 _SEEDS = 512  # items that the walk begins with, at most
 
 
+def seeds(context: Context, view_count: int = 1) -> tuple[int, int]:
+    """Return first and number of the instance tree's nodes that the traversal of so many views begins with."""
+    return context.scene_buffers.seeds(min(_SEEDS, context.queues.capacities.nodes) // view_count)
+
+
 class InitContext:
     """Pass init_context; one dispatch with a stride, sized for the visibility buffer.
 
@@ -30,12 +35,12 @@ class InitContext:
         lanes = max(buffer.size // 4 for buffer in counters) if self._clears_buffers else width * height
         self._workgroups = min(-(-max(lanes, _SEEDS) // _LANES), 4096)
 
-    def encode(self, context: Context, view_count: int, first_view: int) -> None:
+    def encode(self, context: Context, view_count: int, first_view: int, keeps_set: bool = False) -> None:
         """Record the pass: the traversal begins for `view_count` views from `first_view` on.
 
-        It begins with as many nodes of the instance tree as fill a GPU.
+        It begins with as many nodes of the instance tree as fill a GPU. With `keeps_set` there is none: what the last
+        frame found visible is drawn again.
         """
-        limit = min(_SEEDS, context.queues.capacities.nodes) // view_count
         if self._clears_buffers:
             assert context.encoder
             for buffer in (self._samples, context.view.resources["overdraw"]):
@@ -43,5 +48,5 @@ class InitContext:
         with context.compute_pass(self._label) as compute:
             compute.set_pipeline(self._kernel.pipeline)
             compute.set_bind_group(0, self._group)
-            set_immediates(compute, first_view, view_count, *context.scene_buffers.seeds(limit))
+            set_immediates(compute, first_view, view_count, *seeds(context, view_count), keeps_set)
             compute.dispatch_workgroups(self._workgroups)

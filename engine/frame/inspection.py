@@ -1,11 +1,14 @@
 """Bring what the frame drawn last left on the GPU to the host; each function waits for it."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from engine import layout
+from engine.frame import init_context
 from engine.frame.context import Context
 from engine.frame.queues import PHASES
-from engine.frame.view import PYRAMID_SHARED_LEVEL, pyramid_offsets, pyramid_sizes
+from engine.frame.view import PYRAMID_SHARED_LEVEL, ViewResources, pyramid_offsets, pyramid_sizes
 from engine.gpu.buffers import read_buffer
 
 
@@ -50,6 +53,54 @@ def read_visible_clusters(context: Context) -> np.ndarray:
     instances = entries["view_instance"] & np.uint32((1 << layout.CONSTANTS["INSTANCE_BITS"]) - 1)
     pairs = np.stack([instances, context.scene_buffers.cluster_index(entries["address"])], axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+class InstanceTree(NamedTuple):
+    """The tree that culling walks."""
+
+    nodes: np.ndarray  # layout.NODE
+    order: np.ndarray  # (instances,) int64: slots as the last nodes list them
+    seeds: tuple[int, int]  # first and number of the nodes whose children are tested first
+
+
+def instance_tree(context: Context) -> InstanceTree:
+    """Return the instance tree and where the traversal of the camera's view begins."""
+    return InstanceTree(*context.scene_buffers.instance_tree(), init_context.seeds(context))
+
+
+def drawn_view(context: Context) -> np.ndarray:
+    """Return the layout.VIEW record () that was drawn with, which says whether there was a depth pyramid before it."""
+    assert isinstance(context.view, ViewResources), "the camera's, not shadow maps"
+    return context.view.previous_view.copy()
+
+
+class Sample(NamedTuple):
+    """What a pixel shows."""
+
+    slot: int  # of the instance
+    cluster: int  # scene-wide
+    triangle: int  # of the cluster
+    depth: float  # reverse-Z: engine.camera says how to make a distance of it
+
+
+def read_sample(context: Context, x: int, y: int) -> Sample | None:
+    """Return what a pixel shows, or None where that is nothing; reads 16 bytes. ValueError outside the image."""
+    width, height = context.view.size
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(f"pixel {x}, {y} lies outside an image of {width} x {height}")
+    visibility, words = context.view.resources["visibility"], np.dtype(np.uint32)
+    name, depth = read_buffer(context.device, visibility, words, 2, 8 * (y * width + x))
+    if depth == 0:
+        return None
+    triangle_bits = (layout.CONSTANTS["MAX_CLUSTER_TRIANGLES"] - 1).bit_length()
+    place = int(name) >> triangle_bits & ((1 << layout.CONSTANTS["PLACE_BITS"]) - 1)
+    entries = context.queues.resources["visible_clusters"]
+    offset = place * layout.VISIBLE_CLUSTER.itemsize
+    [entry] = read_buffer(context.device, entries, layout.VISIBLE_CLUSTER, 1, offset)
+    slot = int(entry["view_instance"]) & ((1 << layout.CONSTANTS["INSTANCE_BITS"]) - 1)
+    [cluster] = context.scene_buffers.cluster_index(entry["address"].reshape(1))
+    triangle = int(name) & ((1 << triangle_bits) - 1)
+    return Sample(slot, int(cluster), triangle, float(depth.view(np.float32)))
 
 
 def read_shadow_maps(context: Context) -> np.ndarray:

@@ -48,6 +48,10 @@ class InstanceBuffers:
             upload(self._device, self.tables["instance_nodes"], tree_nodes(self._low, self._high))
         return any(before[name] is not buffer for name, buffer in self.tables.items())
 
+    def tree(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the instance tree that is uploaded: layout.NODE records, and the slots (k,) int64 in its order."""
+        return tree_nodes(self._low, self._high), self._sorted_slots[np.argsort(self._place)]
+
     def _keep_previous(self) -> None:
         """Copy the table to previous_instances; both get new buffers where the table has outgrown its own."""
         old = self.tables["instances"]

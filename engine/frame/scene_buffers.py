@@ -18,6 +18,7 @@ from engine.scene import Scene
 POOL_BINDINGS = 4
 LARGEST_NODE_COUNT = 1 << layout.CONSTANTS["NODE_BITS"]
 Progress = Callable[[str, int, int], None]
+_BATCH_WORDS = 64 << 20  # handed to the GPU at once: until then the staging memory holds what was uploaded
 _VIEWS_BYTES = layout.VIEW.itemsize * layout.CONSTANTS["MAX_VIEWS"]
 
 
@@ -46,7 +47,7 @@ class SceneBuffers:
             "views": create_buffer(device, "views", _VIEWS_BYTES, UNIFORM),
             "previous_views": create_buffer(device, "previous views", _VIEWS_BYTES, UNIFORM),
         }
-        self.textures = TextureArrays(device, scene)
+        self.textures = TextureArrays(device, scene, progress)
         self._mesh_depth = _depth(scene.nodes, scene.meshes["root_node"])
         if self.depth > MAX_LEVELS:
             raise ValueError(
@@ -83,6 +84,10 @@ class SceneBuffers:
         """Return first and number of the instance tree's nodes that culling begins with, `limit` at most."""
         return first_level(self._instances.count, limit)
 
+    def instance_tree(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the uploaded instance tree: layout.NODE records, and the slots (k,) int64 in its order."""
+        return self._instances.tree()
+
     def update_instances(self) -> bool:
         """Upload what changed of the instances; return whether anything did since the last call."""
         if self._instances.update():
@@ -108,13 +113,18 @@ class SceneBuffers:
             self._bind_groups["scene"] = kernel.bind(0, self._tables)
         return self._bind_groups["scene"]
 
+    def forget_bind_groups(self) -> None:
+        """Make the bind groups anew when they are asked for: the layouts of reloaded shaders may be others."""
+        self._bind_groups.clear()
+        self.textures.forget_bind_group()
+
     def _upload_pages(self, progress: Progress | None) -> None:
         limits = self._device.limits
         binding = min(limits["max-storage-buffer-binding-size"], limits["max-buffer-size"]) // 4
         self._pool_shift = min(binding.bit_length() - 1, 30)
-        pages = [self.scene.page_words(page) for page in range(len(self.scene.pages))]
-        addresses = _place_pages(np.array([len(words) for words in pages], np.int64), 1 << self._pool_shift)
-        end = int(addresses[-1] + len(pages[-1])) if pages else 0
+        word_counts = self.scene.page_word_counts
+        addresses = _place_pages(word_counts, 1 << self._pool_shift)
+        end = int(addresses[-1] + word_counts[-1]) if len(word_counts) else 0
         pool_words = np.clip(end - (np.arange(POOL_BINDINGS) << self._pool_shift), 0, 1 << self._pool_shift)
         if end > POOL_BINDINGS << self._pool_shift:
             capacity = (POOL_BINDINGS << self._pool_shift) * 4 / 2**20
@@ -127,13 +137,17 @@ class SceneBuffers:
             # A position is read from three words, of which two may lie behind the stream.
             spare = 8 if words < 1 << self._pool_shift else 0
             self._tables[f"pool_{i}"] = create_buffer(self._device, f"page pool {i}", 4 * words + spare)
-        for number, (address, words) in enumerate(zip(addresses.tolist(), pages, strict=True)):
+        batch = np.cumsum(word_counts) // _BATCH_WORDS
+        for page, address in enumerate(addresses.tolist()):
             binding_index, place = address >> self._pool_shift, address & ((1 << self._pool_shift) - 1)
-            upload(self._device, self._tables[f"pool_{binding_index}"], words, 4 * place)
+            upload(self._device, self._tables[f"pool_{binding_index}"], self.scene.page_words(page), 4 * place)
+            if page and batch[page] > batch[page - 1]:
+                self._device.wgpu_device.queue.submit([])
             if progress:
-                progress("upload pages", number + 1, len(pages))
+                progress("load pages", page + 1, len(addresses))
+        self._device.wgpu_device.queue.submit([])  # not with the first frame, which somebody waits for
         self._addresses = addresses
-        self._first_cluster = np.full(len(pages), layout.NONE, np.int64)
+        self._first_cluster = np.full(len(addresses), layout.NONE, np.int64)
         np.minimum.at(self._first_cluster, self.scene.groups["page"], self.scene.groups["first_cluster"])
         self._tables["page_addresses"] = buffer_from(self._device, "page addresses", addresses.astype(np.uint32))
 

@@ -4,11 +4,14 @@ docs/statistics.md says what each key of `FrameStatistics.to_dict` means and whe
 """
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
-from engine.frame.queues import BIN_NAMES, Capacities
+from engine import layout
+from engine.frame.queues import BIN_NAMES, PHASES, Capacities
 
+SHADOW_PREFIX = "shadow_"  # of the names of the shadow maps' queues
 KINDS = ("instance_nodes", "instances", "nodes", "clusters", "triangles")  # TALLY_* of layout.wgsl
 OUTCOMES = ("kept", "frustum", "detail", "size", "occlusion")  # OUTCOME_*
 
@@ -58,6 +61,28 @@ class FrameStatistics:
     def to_dict(self) -> dict:
         """Return plain dictionaries, ready for JSON."""
         return asdict(self)
+
+
+def counted(parts: list[bytes], capacities: Capacities, shadow_capacities: Capacities | None) -> dict[str, Any]:
+    """Return the fields of FrameStatistics that passes counted on the GPU, by name.
+
+    `parts`: the bytes of the layout.PASS_STATE records of main and post pass, and, with `shadow_capacities`, next those
+    of the shadow maps.
+    """
+    states = np.frombuffer(parts[0], layout.PASS_STATE, len(PHASES))
+    shadow_states = np.frombuffer(parts[1] if shadow_capacities else b"", layout.PASS_STATE)
+    queues = queue_fill(states, capacities)
+    if shadow_capacities:
+        shadow_queues = queue_fill(shadow_states, shadow_capacities)
+        queues |= {SHADOW_PREFIX + name: queue for name, queue in shadow_queues.items()}
+    phases = zip((*PHASES, "shadow"), [*states, *shadow_states], strict=False)
+    return {
+        "passes": {name: funnels(state) for name, state in phases},
+        "clusters": by_bin(states["bin_clusters"]),
+        "triangles": by_bin(states["bin_triangles"]),
+        "queues": queues,
+        "is_aborted": bool(states["aborted"].any() or shadow_states["aborted"].any()),
+    }
 
 
 def funnels(state: np.ndarray) -> dict[str, Funnel]:

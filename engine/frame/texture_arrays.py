@@ -43,8 +43,9 @@ class TextureArrays:
     An image that cannot be decoded is one warning; CapacityError says where the textures do not fit.
     """
 
-    def __init__(self, device: Device, scene: Scene):
+    def __init__(self, device: Device, scene: Scene, progress: Callable[[str, int, int], None] | None = None):
         self._device, self._scene = device, scene
+        self._progress = progress or (lambda *_: None)
         self._broken: set[int] = set()
         limits = device.limits
         largest = min(LARGEST_EDGE, limits["max-texture-dimension-2d"])
@@ -59,7 +60,10 @@ class TextureArrays:
         self.data_count = sum(array.use == DATA for array in arrays)  # they come first
         self.memory_bytes = sum(array.memory_bytes for array in arrays)
         self._bind_group: wgpu.GPUBindGroup | None = None
-        textures = [self._upload(number, array, uses) for number, array in enumerate(arrays)]
+        textures = []
+        for number, array in enumerate(arrays):
+            before = sum(len(other.members) for other in arrays[:number])
+            textures.append(self._upload(number, array, uses, before))
         textures += [_create(device, self.count, 1, 1, COLOR)] * (ARRAYS - self.count)
         # Last: an image may turn out to be broken only when it is decoded.
         places = texture_places(len(scene.textures), uses, arrays, self._broken)
@@ -89,8 +93,11 @@ class TextureArrays:
             self._broken.add(texture)
             return None
 
-    def _upload(self, number: int, array: TextureArray, uses: list[TextureUse]) -> wgpu.GPUTexture:
-        """Decode the members of an array, a few at a time, and return the texture that holds them."""
+    def _upload(self, number: int, array: TextureArray, uses: list[TextureUse], before: int) -> wgpu.GPUTexture:
+        """Decode the members of an array, a few at a time, and return the texture that holds them.
+
+        `before`: how many members the arrays before it have.
+        """
         texture = _create(self._device, number, array.edge, len(array.members), array.use)
 
         def levels(member: int) -> list[np.ndarray]:
@@ -102,6 +109,7 @@ class TextureArrays:
             with ThreadPoolExecutor(_THREADS) as pool:
                 for layer, chain in enumerate(pool.map(levels, array.members[first : first + _THREADS]), first):
                     _write_layer(self._device, texture, layer, chain)
+                    self._progress("decode textures", before + layer + 1, len(uses))
         return texture
 
     @property
@@ -115,6 +123,10 @@ class TextureArrays:
         """Set bind group 2 if the kernel reads textures; those that import textures.wgsl share one layout."""
         if kernel.groups > TEXTURE_GROUP:
             encoder.set_bind_group(TEXTURE_GROUP, self.bind_group(kernel))
+
+    def forget_bind_group(self) -> None:
+        """Make the bind group anew when it is asked for."""
+        self._bind_group = None
 
     def bind_group(self, kernel: ShaderKernel) -> wgpu.GPUBindGroup:
         """Return bind group 2 for a kernel that reads textures."""

@@ -115,5 +115,10 @@ def open_device(adapter: str | None = None, indirect_validation: bool = False) -
     return Device(device, best, features, dict(device.limits), bool(_instance_flags))
 
 
+def is_device_lost(error: Exception) -> bool:
+    """Return whether an error of a wgpu call says that the device is gone, and with it all that was made on it."""
+    return isinstance(error, wgpu.GPUError) and "is lost" in str(error)
+
+
 def _missing(adapter: wgpu.GPUAdapter) -> list[str]:
     return [feature for feature in REQUIRED_FEATURES if feature not in adapter.features]

@@ -73,6 +73,11 @@ def link(name: str, folder: Path | None = None, modules: Modules = ()) -> Linked
     return LinkedShader(name, text, origin, _find_bindings(text), _immediate_bytes(text))
 
 
+def forget_linked() -> None:
+    """Read the shader files again when they are asked for; kernels that were made keep what they have."""
+    link.cache_clear()
+
+
 def _immediate_bytes(text: str) -> int:
     text = _without_comments(text)
     immediate = _IMMEDIATE.search(text)
@@ -247,9 +252,12 @@ class ShaderKernel:
         """Return those constants that the shader declares."""
         return {key: value for key, value in (constants or {}).items() if _declares(self.shader.text, key)}
 
-    def _made_once(self, constants: dict[str, Any], make: Callable[[], Any]) -> Any:
-        """Return the pipeline for these constants, compiled once per device; raise ShaderError with file and line."""
-        key = ("pipeline", self._key, tuple(sorted(constants.items())))
+    def _made_once(self, constants: dict[str, Any], make: Callable[[], Any], variant: str = "") -> Any:
+        """Return the pipeline for these constants, compiled once per device; raise ShaderError with file and line.
+
+        `variant` tells apart what else the pipeline depends on.
+        """
+        key = ("pipeline", self._key, variant, tuple(sorted(constants.items())))
         if key not in self._device.caches:
             try:
                 self._device.caches[key] = make()
@@ -257,16 +265,34 @@ class ShaderKernel:
                 raise ShaderError(locate_errors(str(error), self.shader)) from None
         return self._device.caches[key]
 
+    def _render_pipeline(self, constants: Mapping[str, Any] | None, topology: str, target: dict[str, Any]) -> Any:
+        """Return the pipeline of the entry points `<name>_vertex` and `<name>_fragment` that draws to one target."""
+        used = self._used(constants)
+        stage = {"module": self._module, "constants": used}
+        return self._made_once(
+            used,
+            lambda: self._device.wgpu_device.create_render_pipeline(
+                label=self.name,
+                layout=self._layout,
+                vertex={**stage, "entry_point": f"{self.name}_vertex", "buffers": []},
+                primitive={"topology": topology, "cull_mode": "none"},
+                fragment={**stage, "entry_point": f"{self.name}_fragment", "targets": [target]},
+            ),
+            repr((topology, target)),
+        )
+
     @property
     def groups(self) -> int:
         """Number of bind groups that the pipeline takes."""
         return len(self._layouts)
 
     def bind(self, group: int, resources: Mapping[str, Any]) -> wgpu.GPUBindGroup:
-        """Return a bind group with buffers, texture views and samplers by variable name; KeyError: one is missing."""
+        """Return a bind group with buffers, texture views and samplers by variable name. Raises ShaderError."""
         entries = []
         for binding in self.shader.bindings:
             if binding.group == group:
+                if binding.name not in resources:
+                    raise ShaderError(f"{self.shader.name}: the engine has nothing to bind to {binding.name!r}")
                 resource = resources[binding.name]
                 entries.append(
                     {
@@ -315,19 +341,35 @@ class RenderKernel(ShaderKernel):
         folder: Path | None = None,
     ):
         super().__init__(device, name, runtime_checks, folder)
-        used = self._used(constants)
-        stage = {"module": self._module, "constants": used}
-        target = {"format": target_format, "write_mask": 0}
-        self.pipeline = self._made_once(
-            used,
-            lambda: device.wgpu_device.create_render_pipeline(
-                label=name,
-                layout=self._layout,
-                vertex={**stage, "entry_point": f"{name}_vertex", "buffers": []},
-                primitive={"topology": "triangle-list", "cull_mode": "none"},
-                fragment={**stage, "entry_point": f"{name}_fragment", "targets": [target]},
-            ),
-        )
+        self.pipeline = self._render_pipeline(constants, "triangle-list", {"format": target_format, "write_mask": 0})
+
+
+class DrawKernel(ShaderKernel):
+    """A vertex and a fragment entry point, `<name>_vertex` and `<name>_fragment`, that draw to a colour target.
+
+    With `blend`, colours (not multiplied by their alpha) are laid over what is there; without, they replace it. Both
+    sides of a triangle are drawn, and there is no depth attachment.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        name: str,
+        target_format: str,
+        constants: Mapping[str, Any] | None = None,
+        runtime_checks: bool = True,
+        topology: str = "triangle-list",
+        blend: bool = False,
+        folder: Path | None = None,
+    ):
+        super().__init__(device, name, runtime_checks, folder)
+        target: dict[str, Any] = {"format": target_format}
+        if blend:
+            target["blend"] = {
+                "color": {"operation": "add", "src_factor": "src-alpha", "dst_factor": "one-minus-src-alpha"},
+                "alpha": {"operation": "add", "src_factor": "one", "dst_factor": "one-minus-src-alpha"},
+            }
+        self.pipeline = self._render_pipeline(constants, topology, target)
 
 
 def _declares(text: str, override: str) -> bool:

@@ -24,7 +24,7 @@ class FrameSample:
     number: int
     passes_ms: dict[str, float]  # GPU milliseconds by timing label
     cpu_ms: float  # Python: recording the frame and the panels
-    interval_ms: float  # since the frame before was presented
+    interval_ms: float  # since the frame before was presented; NaN after a rest, in which nothing was drawn
     render_scale: float  # image size over window size
 
 
@@ -48,6 +48,20 @@ class OverlayOptions:
     last_level: int = 31
     colors_by: str = "outcome"  # or "level", "kind"
     largest_count: int = 20000  # boxes drawn at once; how many are left out is shown
+
+
+@dataclass
+class PanelInputs:
+    """What was typed in panels but is not taken yet, and why a value was not taken."""
+
+    settings: dict[str, Any] = field(default_factory=dict)  # values of fields that are being dragged, by name
+    setting_errors: dict[str, str] = field(default_factory=dict)  # by name
+    pass_colors: dict[str, int] = field(default_factory=dict)  # number of series_color, by timing label
+    camera_text: str | None = None
+    camera_error: str = ""
+    traced: tuple[Any, Any] | None = None  # a Trace and its counts, which take long to make
+    settings_filter: str = ""
+    log_filter: str = ""
 
 
 @dataclass
@@ -77,6 +91,10 @@ class ViewerState:
     is_continuous: bool = False  # draw also while nothing changes, to measure
     shows_gui: bool = True
     shows_help: bool = False
+    hidden_panels: set[str] = field(default_factory=set)  # titles
+    resets_layout: bool = True  # at the next frame panels go to where they stand by default
+    inputs: PanelInputs = field(default_factory=PanelInputs)
+    speed: float = 1.0  # of flying: distances to what is seen, per second
     recorded_keyframes: int = 0
     is_recording: bool = False
     is_playing: bool = False
@@ -111,6 +129,9 @@ class Actions(Protocol):
     def set_camera(self, camera: Camera) -> None:
         """Look through `camera` from now on."""
 
+    def set_speed(self, speed: float) -> None:
+        """Fly at `speed` distances per second."""
+
     def copy_camera(self) -> None:
         """Put the camera's text form on the clipboard."""
 
@@ -137,3 +158,15 @@ class Actions(Protocol):
 
     def reload_shaders(self) -> None:
         """Compile all shaders again; where that fails, the last good ones stay."""
+
+    def copy_text(self, text: str) -> None:
+        """Put a text on the clipboard."""
+
+    def load_settings(self) -> None:
+        """Ask for a settings file and draw with it."""
+
+    def save_settings(self) -> None:
+        """Write the settings beside the scene, as a file that --settings reads."""
+
+    def quit(self) -> None:
+        """Close the window."""

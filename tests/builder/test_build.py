@@ -161,7 +161,7 @@ def test_what_cannot_be_built_leaves_the_old_asset(folder, tmp_path, inputs, mes
 
 def test_an_error_of_progress_stops_the_build(folder, tmp_path):
     def stop(stage: str, done: int, total: int) -> None:
-        if stage != "read":
+        if stage == "build":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -2,9 +2,11 @@
 
 import re
 
+import numpy as np
 import pytest
+import wgpu
 
-from engine.gpu.shader import Kernel, RenderKernel, ShaderError, link, locate_errors
+from engine.gpu.shader import DrawKernel, Kernel, RenderKernel, ShaderError, link, locate_errors
 from engine.layout import shader_folder
 
 MODULES = (("material", shader_folder() / "materials" / "gltf.wgsl"),)
@@ -27,6 +29,38 @@ def test_every_shader_compiles(device, name, checks):
 @pytest.mark.parametrize("name", RENDER_ENTRY_POINTS)
 def test_every_render_shader_compiles(device, name):
     assert RenderKernel(device, name, "r8unorm").pipeline
+
+
+FULL_SCREEN = """
+override green: f32 = 0.0;
+@vertex
+fn full_vertex(@builtin(vertex_index) i: u32) -> @builtin(position) vec4f {
+    return vec4f(vec2f(vec2u(i & 1u, i >> 1u)) * 4.0 - 1.0, 0.0, 1.0);
+}
+@fragment
+fn full_fragment() -> @location(0) vec4f { return vec4f(1.0, green, 0.0, 0.5); }
+"""
+
+
+@pytest.mark.parametrize("target_format", ["rgba8unorm", "bgra8unorm"])
+@pytest.mark.parametrize(("blend", "expected"), [(False, [255, 51, 0, 128]), (True, [128, 26, 128, 255])])
+def test_colours_replace_what_is_there_or_are_laid_over_it(device, tmp_path, target_format, blend, expected):
+    (tmp_path / "full.wgsl").write_text(FULL_SCREEN)
+    kernel = DrawKernel(device, "full", target_format, {"green": 0.2}, blend=blend, folder=tmp_path)
+    gpu = device.wgpu_device
+    usage = wgpu.TextureUsage.RENDER_ATTACHMENT | wgpu.TextureUsage.COPY_SRC
+    texture = gpu.create_texture(size=(8, 4, 1), format=target_format, usage=usage)
+    encoder = gpu.create_command_encoder()
+    attachment = {"view": texture.create_view(), "load_op": "clear", "store_op": "store", "clear_value": (0, 0, 1, 1)}
+    render = encoder.begin_render_pass(color_attachments=[attachment])
+    render.set_pipeline(kernel.pipeline)
+    render.draw(3)
+    render.end()
+    gpu.queue.submit([encoder.finish()])
+    data = gpu.queue.read_texture({"texture": texture}, {"bytes_per_row": 32, "rows_per_image": 4}, (8, 4, 1))
+    pixels = np.frombuffer(data, np.uint8).reshape(4, 8, 4).astype(int)
+    order = [2, 1, 0, 3] if target_format == "bgra8unorm" else [0, 1, 2, 3]
+    np.testing.assert_allclose(pixels[..., order], np.broadcast_to(expected, (4, 8, 4)), atol=1)
 
 
 def test_a_module_is_linked_once_and_lines_are_mapped(tmp_path):
@@ -84,7 +118,7 @@ def test_a_module_may_lie_elsewhere(tmp_path):
 
 
 def test_a_missing_resource_is_named(device):
-    with pytest.raises(KeyError, match="state"):
+    with pytest.raises(ShaderError, match="nothing to bind to 'states'"):
         Kernel(device, "init_context").bind(0, {})
 
 
