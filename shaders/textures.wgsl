@@ -49,8 +49,9 @@ fn sample_texture(texture: u32, use_as: u32, point: TexturePoint, missing: vec4f
     var level = clamp(0.5 * log2(max(width, 1e-20)) + f32(place >> 24u), 0.0, f32(place >> 24u));
     let is_nearest = (point.sampler_bits & SAMPLER_NEAREST) != 0u;
     level = select(level, floor(level + 0.5), is_nearest);
-    // Half a texel of the coarser of both levels: nothing bleeds over from the other side where it must not.
-    let border = min(0.5 * exp2(ceil(level)) / edge, 0.5);
+    // Half a texel of the coarser of both levels: nothing bleeds over from the other side where it must not. A level
+    // that rounding lifted above a whole number is that one.
+    let border = min(0.5 * exp2(ceil(level - 0.01)) / edge, 0.5);
     var uv = vec2f(
         wrap(point.uv.x, point.sampler_bits & 15u, border),
         wrap(point.uv.y, (point.sampler_bits >> 4u) & 15u, border),

@@ -32,6 +32,9 @@ def test_every_covered_pixel_is_in_the_bin_of_its_function(renderer, user_scene,
         frame = renderer.render(scene, camera, FrameSettings(), size, aovs=("material",))
     material = frame.aovs["material"]
     covered = material != layout.NONE
+    if functions == 1 and not renderer.device.is_software:
+        assert renderer._passes.material_passes._bins is None, "a GPU visits all pixels of the only function"
+        return
     ranges, arguments, pixels = bins_of(renderer)
     assert ranges[ALL_BINS].tolist() == [0, covered.sum()]
     assert len({tuple(pixel) for pixel in pixels.tolist()}) == covered.sum()  # none twice
