@@ -62,7 +62,7 @@ class Placement:
     def transforms(self) -> np.ndarray:
         """Return the matrices of all repetitions, (k, 3, 4) float64."""
         if self.grid is not None:
-            return _grid(self.matrix, **self.grid)
+            return grid_transforms(self.matrix, **self.grid)
         if self.scatter is not None:
             return _scatter(self.matrix, **self.scatter)
         return self.matrix[None]
@@ -224,7 +224,7 @@ def rotation_from_quaternions(quaternions: np.ndarray) -> np.ndarray:
     return result
 
 
-def _grid(matrix: np.ndarray, count: list[int], spacing: np.ndarray) -> np.ndarray:
+def grid_transforms(matrix: np.ndarray, count: list[int], spacing: np.ndarray) -> np.ndarray:
     """Return copies of `matrix` on a grid centred at its translation; z varies slowest, x fastest."""
     steps = [(np.arange(n) - 0.5 * (n - 1)) * s for n, s in zip(count, spacing)]
     z, y, x = np.meshgrid(*reversed(steps), indexing="ij")

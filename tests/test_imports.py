@@ -35,7 +35,8 @@ BASE = {"layout", "settings", "user_cache"}
 TABLES = BASE | {"camera", "bvh", "asset", "materials", "reference"}
 FRAME = BASE | {"camera", "scene", "materials", "gpu"}
 RENDERER = FRAME | {"frame", "thresholds"}
-ALL = TABLES | RENDERER | {"builder", "renderer", "calibrate", "viewer", "commands", "verify", "__init__", "__main__"}
+ALL = TABLES | RENDERER | {"builder", "renderer", "calibrate", "viewer", "commands", "experiments", "verify"}
+ALL |= {"__init__", "__main__"}
 MAY_IMPORT = {
     "__init__": ALL,
     "__main__": ALL,
@@ -57,6 +58,7 @@ MAY_IMPORT = {
     "renderer": RENDERER,
     "calibrate": RENDERER | {"renderer"},
     "viewer": ALL - {"builder"},
+    "experiments": ALL - {"viewer"},
 }
 # Packages that only some families may import; those that none may import have no entry of their own.
 ONLY_IN = {

@@ -20,23 +20,28 @@ if TYPE_CHECKING:
 CAMERA_SUFFIX = ".camera"  # of files that hold a camera, or a path of several
 
 
-def frame_settings(options: argparse.Namespace, values: dict[str, Any] | None = None) -> FrameSettings:
-    """Return the defaults, overlaid by `values`, the settings file, the options given, and last by --set."""
-    merged = dict(values or {})
+def frame_settings(options: argparse.Namespace) -> FrameSettings:
+    """Return the defaults, overlaid by the settings file, the options given, and last by --set."""
+    return settings_from(FrameSettings, given_settings(options))
+
+
+def given_settings(options: argparse.Namespace, values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return by name what settings file, options and --set say, the last first; `values` are what they go over."""
+    given: dict[str, Any] = {}
     if options.settings:
         load_settings(FrameSettings, options.settings)  # names the file in its errors
-        merged |= tomllib.loads(Path(options.settings).read_text(encoding="utf-8"))
-    given = {name: getattr(options, name) for name in ("error_pixels", "traversal", "raster", "view", "materials")}
-    merged |= {name: value for name, value in given.items() if value is not None}
+        given |= tomllib.loads(Path(options.settings).read_text(encoding="utf-8"))
+    names = ("error_pixels", "traversal", "raster", "view", "materials")
+    given |= {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.no_occlusion:
-        merged["occlusion"] = False
-    merged |= dict(options.set)
-    if options.shadows and not merged.get("shadow_cascades"):
-        merged["shadow_cascades"] = SHADOW_CASCADES
-    return settings_from(FrameSettings, merged)
+        given["occlusion"] = False
+    given |= dict(options.set)
+    if options.shadows and not ((values or {}) | given).get("shadow_cascades"):
+        given["shadow_cascades"] = SHADOW_CASCADES
+    return given
 
 
-def choose_camera(options: argparse.Namespace, scene: "Scene", size: tuple[int, int]) -> "Camera":
+def choose_camera(options: Any, scene: "Scene", size: tuple[int, int]) -> "Camera":
     """Return the camera of the options; what they leave open comes from the scene or sees all of it."""
     from engine.camera import frame_bounds
 

@@ -64,7 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("info", "what an asset holds", _add_info),
         ("render", "draw a scene to an image", _add_render),
         ("view", "look around a scene in a window", _add_view),
-        ("bench", "measure frames of an orbit around a scene", _add_bench),
+        ("bench", "measure and compare an experiment, or frames of one scene", _add_bench),
         ("device", "which adapter runs here, and why", _add_device),
     ):
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".", allow_abbrev=False)
@@ -170,12 +170,30 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scene", metavar="EXPERIMENT|SCENE", help="a scene, or a TOML file that names one as `scene`")
+    parser.add_argument("scene", metavar="EXPERIMENT|SCENE", help="an experiment (.toml with `scene`), or a scene")
     _add_frame(parser)
     parser.set_defaults(size=None)
     parser.add_argument("--frames", type=positive, metavar="N", help="frames to measure (200)")
     parser.add_argument("--warm-up", type=count, metavar="N", help="frames before the first measured one (10)")
-    parser.add_argument("--json", metavar="OUT.jsonl", help="write one JSON line per frame, after one about the run")
+    parser.add_argument("--repeats", type=positive, metavar="N", help="times that each run is measured, by turns (1)")
+    parser.add_argument("--quick", action="store_true", help="try all runs with 2 small frames: is everything there?")
+    parser.add_argument(
+        "--json",
+        metavar="OUT.jsonl",
+        help="write every sample; an experiment that was interrupted goes on from what this file holds",
+    )
+    parser.add_argument("--csv", metavar="OUT.csv", help="write one row for each frame")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare with the reference, without occlusion, the other traversal and raster; exit 1 if one differs",
+    )
+    parser.add_argument(
+        "--check-every",
+        type=count,
+        metavar="N",
+        help="keep the visible set of each N-th frame, and compare it with --verify (25; 0: none)",
+    )
     parser.add_argument(
         "--path",
         choices=("orbit", "still"),

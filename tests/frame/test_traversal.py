@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from engine import reference, ties
+from engine import reference
 from engine.camera import Camera, view_record
+from engine.experiments import verification
 from engine.scene import Scene, load_scene
 from engine.settings import FrameSettings
 
@@ -37,12 +38,9 @@ def random_camera(generator, bounds, orthographic: bool) -> Camera:
 
 def assert_same_set(scene, view, drawn: np.ndarray, tables) -> int:
     """Compare a drawn set with the reference's; return its size. Differences must be ties, and few."""
-    expected = reference.visible_set(tables, view).pairs
-    difference = ties.explain_difference(tables, view, expected, drawn)
-    ulps = np.concatenate([difference.missing_ulps, difference.extra_ulps])
-    assert (ulps <= reference.TIE_ULPS).all(), f"{len(ulps)} clusters differ, by up to {ulps.max()} ulp"
-    assert len(ulps) <= max(1, 1e-5 * len(expected))
-    return len(expected)
+    found = verification.compare_with_reference(tables, view, drawn)
+    assert found.differences == 0, f"{found.differences} of {found.compared} clusters differ: {found.first}"
+    return found.compared
 
 
 @pytest.mark.parametrize("traversal", ["persistent", "levels"])

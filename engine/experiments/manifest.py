@@ -1,0 +1,155 @@
+"""What numbers depend on: commit, machine, versions, adapter, assets and settings. No user names, no folders."""
+
+import os
+import platform
+import subprocess
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import __version__
+from engine.commands.scenes import MESH_SUFFIXES
+from engine.experiments.experiment import Experiment, Run
+from engine.experiments.scenes import Scenes, file_hash, scene_files
+from engine.settings import BuildSettings, FrameSettings, settings_from
+
+if TYPE_CHECKING:
+    from engine.gpu.device import Device
+
+_PACKAGES = ("wgpu", "numpy", "numba", "zstandard")
+_CHANGING = ("time",)  # entries that two runs of one manifest do not share
+
+
+def describe(device: "Device", experiment: Experiment, assets: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the first line of a result file; `assets` is what `describe_assets` found."""
+    from engine.thresholds import thresholds_of
+
+    return {
+        "kind": "manifest",
+        "microlith": __version__,
+        "commit": commit(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "device": device.describe(),
+        "thresholds": thresholds_of(device),
+        "experiment": {
+            "name": experiment.name,
+            "way": experiment.way.describe(),
+            "frames": experiment.frames,
+            "warm_up": experiment.warm_up,
+            "repeats": experiment.repeats,
+            "check_every": experiment.check_every,
+        },
+        "settings": _plain(settings_from(FrameSettings, experiment.settings)),
+        "build": settings_from(BuildSettings, experiment.build),
+        "assets": assets,
+    }
+
+
+def describe_run(run: Run, hashes: list[str]) -> dict[str, Any]:
+    """Return the line of a run; `hashes` are those of the files its scene is made of."""
+    return {
+        "kind": "run",
+        "run": run.number,
+        "label": run.label,
+        "variant": {name: _scene_name(value) if name == "scene" else value for name, value in run.variant.items()},
+        "scene": _scene_name(run.scene),
+        "files": hashes,
+        "instances": run.instances,
+        "spacing": run.spacing,
+        "size": run.size,
+        "baseline": run.baseline,
+        "settings": _plain(run.frame),
+        "build": run.build,
+    }
+
+
+def describe_assets(scenes: Scenes, runs: list[Run]) -> tuple[dict[str, dict[str, Any]], list[list[str]]]:
+    """Return name and bytes of each file by its SHA-256, and the hashes of each run's files; builds what is missing."""
+    assets: dict[str, dict[str, Any]] = {}
+    hashes = []
+    for run in runs:
+        hashes.append([])
+        for file in scene_files(scenes.file(run)):
+            if not file.is_file():
+                raise ValueError(f"{run.scene}: its asset {file.name} is missing; the scene file says how to build it")
+            digest = file_hash(file)
+            hashes[-1].append(digest)
+            # What was built into the cache is called by its mesh: the cache's own name changes with the machine.
+            name = run.file.name if run.file.suffix.lower() in MESH_SUFFIXES else file.name
+            assets[digest] = {"name": name, "bytes": file.stat().st_size}
+    return assets, hashes
+
+
+def difference(ours: Any, theirs: Any, name: str = "") -> str | None:
+    """Return the first entry in which two manifests or run lines differ, with both values, or None."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted({*ours, *theirs} - set(_CHANGING)):
+            missing = "nothing"
+            found = difference(ours.get(key, missing), theirs.get(key, missing), f"{name}.{key}" if name else key)
+            if found:
+                return found
+        return None
+    return None if ours == theirs else f"{name} is {_short(ours)} here and {_short(theirs)} there"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _scene_name(text: str) -> str:
+    """Return a scene as it was written, but without folders of this machine."""
+    return Path(text).name if Path(text).is_absolute() else text
+
+
+def _plain(settings: FrameSettings) -> dict[str, Any]:
+    return asdict(settings) | {"materials": _scene_name(settings.materials)}
+
+
+def machine() -> dict[str, Any]:
+    """Return system, processor, cores that may be used, memory in bytes and Python."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": usable,
+        "memory_bytes": pages,
+        "python": platform.python_version(),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # drawing needs none of the builder's packages
+        return None
+
+
+def commit() -> str | None:
+    """Return the commit of the clone this runs from, with `+` if files differ from it; None in an installed wheel."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        name = _git(root, "rev-parse", "HEAD")
+        return name + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

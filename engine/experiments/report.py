@@ -1,0 +1,110 @@
+"""What a result file says, for reading: a table of medians, a CSV file of all samples, and what --verify found."""
+
+import csv
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.experiments.results import Results
+
+
+def table(results: Results) -> str:
+    """Return medians and 5 to 95 % ranges: of one run for each pass, of several for each run."""
+    experiment, device = results.manifest["experiment"], results.manifest["device"]
+    head = f"{experiment['name']}, {len(results.frames)} frames of {len(results.runs)} runs, {device['adapter']}"
+    if len(results.runs) == 1:
+        run = results.runs[0]
+        size = "x".join(map(str, run["size"]))
+        head = f"{experiment['name']}, {run['scene']}, {size}, {len(results.frames)} frames, {device['adapter']}"
+        lines = [head, *_pass_rows(results.frames)]
+    else:
+        lines = [head, *_run_rows(results)]
+    if incomplete := sum(not frame["statistics"]["is_complete"] for frame in results.frames):
+        lines.append(f"{incomplete} frames are incomplete: the queues cannot grow further; raise --error-pixels")
+    return "\n".join(lines)
+
+
+def _pass_rows(frames: list[dict[str, Any]]) -> list[str]:
+    rows = {"wall": [frame["wall_ms"] for frame in frames]}
+    for frame in frames:
+        for label, milliseconds in frame["statistics"]["passes_ms"].items():
+            rows.setdefault(label, []).append(milliseconds)
+    return _aligned(
+        ["milliseconds", "median", "p05", "p95"], [[label, *spread(values)] for label, values in rows.items()]
+    )
+
+
+def _run_rows(results: Results) -> list[str]:
+    rows = []
+    for run in results.runs:
+        frames = [frame for frame in results.frames if frame["run"] == run["run"]]
+        drawn = [frame["statistics"] for frame in frames]
+        gpu = [values["passes_ms"]["frame"] for values in drawn if "frame" in values["passes_ms"]]
+        triangles = [sum(values["triangles"].values()) for values in drawn]
+        wall = [frame["wall_ms"] for frame in frames]
+        rows.append([run["label"], *spread(wall), *spread(gpu), f"{spread(triangles)[0]:,.0f}"])
+    titles = ["run", "wall ms", "p05", "p95", "GPU ms", "p05", "p95", "triangles"]
+    return _aligned(titles, rows)
+
+
+def _aligned(titles: list[str], rows: list[list[Any]]) -> list[str]:
+    """Return lines with columns of equal width: words to the left, numbers and their titles to the right."""
+    texts = [titles, *([_shown(value) for value in row] for row in rows)]
+    widths = [max(9, *map(len, column)) for column in zip(*texts)]
+    widths[0] = max(len(text[0]) for text in texts)
+    return ["  ".join([text[0].ljust(widths[0]), *map(str.rjust, text[1:], widths[1:])]) for text in texts]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return str(value)
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """Return median, 5 % and 95 % quantile of samples; NaN of none."""
+    if not values:
+        return [float("nan")] * 3
+    ordered = sorted(map(float, values))
+    low, high = (ordered[round(share * (len(ordered) - 1))] for share in (0.05, 0.95))
+    return [statistics.median(ordered), low, high]
+
+
+def write_csv(path: str | Path, results: Results) -> None:
+    """Write one row for each measured frame: run, what the sweep varies, times by pass, triangles and clusters."""
+    varied = list(dict.fromkeys(name for run in results.runs for name in run["variant"]))
+    labels = list(dict.fromkeys(name for frame in results.frames for name in frame["statistics"]["passes_ms"]))
+    runs = {run["run"]: run["variant"] for run in results.runs}
+    with open(path, "w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        titles = ["run", *varied, "repeat", "frame", "wall_ms", *(f"{label}_ms" for label in labels)]
+        writer.writerow([*titles, "triangles", "clusters", "is_complete"])
+        for frame in results.frames:
+            values, variant = frame["statistics"], runs[frame["run"]]
+            row = [frame["run"], *(_cell(variant.get(name, "")) for name in varied)]
+            row += [frame["repeat"], frame["frame"], frame["wall_ms"]]
+            row += [values["passes_ms"].get(label, "") for label in labels]
+            counts = [sum(values[kind].values()) for kind in ("triangles", "clusters")]
+            writer.writerow([*row, *counts, int(values["is_complete"])])
+
+
+def _cell(value: Any) -> Any:
+    return "x".join(map(str, value)) if isinstance(value, list) else value
+
+
+def verification_lines(results: Results) -> tuple[list[str], int]:
+    """Return what --verify found, each difference in a line of its own and a summary, and how many frames differ."""
+    labels = {run["run"]: run["label"] for run in results.runs}
+    lines, wrong = [], [record for record in results.verifications if record.get("differences")]
+    for record in wrong:
+        where = f"{labels[record['run']]}, frame {record['frame']}, {record['comparison']}"
+        lines.append(f"{where}: {record['differences']} of {record['compared']} differ: {record['first']}")
+    skipped = [record for record in results.verifications if "skipped" in record]
+    lines += [f"{labels[one['run']]}, {one['comparison']}: not compared, {one['skipped']}" for one in skipped]
+    for comparison in dict.fromkeys(record["comparison"] for record in results.verifications):
+        some = [r for r in results.verifications if r["comparison"] == comparison and "skipped" not in r]
+        compared, ties, differences = (sum(r[key] for r in some) for key in ("compared", "ties", "differences"))
+        unit = "clusters" if comparison == "reference" else "pixels"
+        lines.append(f"{comparison}: {len(some)} frames, {compared:,} {unit}, {ties} ties, {differences} differences")
+    return lines, len(wrong)

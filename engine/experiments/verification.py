@@ -1,0 +1,86 @@
+"""Comparisons of two drawings of one frame: visible sets, and visibility buffers pixel by pixel.
+
+A tie is a difference that rounding may make: a cluster whose decision lies within TIE_ULPS of its threshold, a pixel on
+which two triangles have the same depth bits: then bits of the place of their clusters in the list decide, which is not
+the same in two frames.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine import reference
+from engine.ties import explain_difference
+
+TIED_CLUSTERS = 1e-5  # share of the set
+TIED_PIXELS = {"occlusion": 2e-3, "traversal": 2e-3, "raster": 1e-4}  # share of the image, by what is compared
+DEPTH_SHIFT = np.uint64(32)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How many clusters or pixels were compared, and how many of them differ; `first` says where and how."""
+
+    compared: int
+    ties: int
+    differences: int
+    first: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a frame shows: `visibility` (height, width) uint64, `identity` (3, height, width) uint32.
+
+    The identities of a pixel are instance slot, scene-wide cluster and triangle.
+    """
+
+    visibility: np.ndarray
+    identity: np.ndarray
+
+
+def compare_with_reference(tables: reference.Tables, view: np.ndarray, drawn: np.ndarray) -> Comparison:
+    """Compare drawn pairs of instance slot and cluster, integer (k, 2), with engine.reference, without occlusion.
+
+    `view` is the layout.VIEW record. More than a few ties count as differences, too.
+    """
+    expected = reference.visible_set(tables, view).pairs
+    found = explain_difference(tables, view, expected, drawn)
+    ulps = np.concatenate([found.missing_ulps, found.extra_ulps])
+    pairs = np.concatenate([found.missing, found.extra])
+    is_mistake = ulps > reference.TIE_ULPS
+    ties, mistakes = int(np.count_nonzero(~is_mistake)), int(np.count_nonzero(is_mistake))
+    if ties > max(1.0, TIED_CLUSTERS * len(expected)):
+        return Comparison(len(expected), 0, ties + mistakes, f"{ties} of {len(expected)} clusters are ties")
+    first = ""
+    if mistakes:
+        worst = int(np.argmax(ulps))
+        side = "is missing" if worst < len(found.missing) else "is too much"
+        first = f"instance {pairs[worst, 0]}, cluster {pairs[worst, 1]} {side}, by {ulps[worst]:.3g} ulp"
+    return Comparison(len(expected), ties, mistakes, first)
+
+
+def compare_sets(one: np.ndarray, other: np.ndarray) -> Comparison:
+    """Compare two sets of pairs, integer (k, 2), exactly."""
+    one, other = (np.unique(np.asarray(pairs, np.int64), axis=0) for pairs in (one, other))
+    both, counts = np.unique(np.concatenate([one, other]), axis=0, return_counts=True)
+    lonely = both[counts == 1]
+    first = f"instance {lonely[0, 0]}, cluster {lonely[0, 1]} is in one of them only" if len(lonely) else ""
+    return Comparison(len(both), 0, len(lonely), first)
+
+
+def compare_images(one: Image, other: Image, tied_share: float) -> Comparison:
+    """Compare depth bits at every pixel, and identities: those of equal depth are ties, of which few are allowed."""
+    depth = (one.visibility >> DEPTH_SHIFT) != (other.visibility >> DEPTH_SHIFT)
+    tied = (one.identity != other.identity).any(axis=0) & ~depth
+    ties, differences = int(np.count_nonzero(tied)), int(np.count_nonzero(depth))
+    first = f"the depths of pixel {_pixel(depth)} differ" if differences else ""
+    if ties > tied_share * tied.size:
+        first = first or f"{ties} pixels of equal depth show other triangles, the first of them {_pixel(tied)}"
+        return Comparison(tied.size, 0, differences + ties, first)
+    return Comparison(tied.size, ties, differences, first)
+
+
+def _pixel(mask: np.ndarray) -> str:
+    """Return x and y of the first pixel where `mask` holds."""
+    row, column = np.unravel_index(int(mask.argmax()), mask.shape)
+    return f"{column},{row}"

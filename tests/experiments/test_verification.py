@@ -1,0 +1,97 @@
+"""The comparisons of --verify see what differs, and tell ties from mistakes."""
+
+import numpy as np
+import pytest
+
+from engine import reference
+from engine.camera import view_record
+from engine.experiments import verification
+from engine.experiments.comparisons import pairs_of
+from engine.experiments.verification import Image
+from engine.scene import load_scene
+from engine.settings import FrameSettings
+
+SIZE = (160, 90)
+
+
+def image(depths, identities) -> Image:
+    depths = np.asarray(depths, np.uint64) << np.uint64(32)
+    return Image(depths | np.uint64(5), np.asarray(identities, np.uint32))
+
+
+def test_equal_images_are_equal():
+    one = image([[1, 2], [3, 0]], np.arange(12).reshape(3, 2, 2))
+    assert verification.compare_images(one, one, 0.0) == verification.Comparison(4, 0, 0)
+    listed_elsewhere = Image(one.visibility + np.uint64(64), one.identity)
+    assert verification.compare_images(one, listed_elsewhere, 0.0).differences == 0
+
+
+def test_a_depth_that_differs_is_a_difference():
+    identities = np.zeros((3, 2, 3))
+    found = verification.compare_images(
+        image(np.ones((2, 3)), identities), image([[1, 1, 1], [1, 2, 1]], identities), 1
+    )
+    assert (found.compared, found.ties, found.differences) == (6, 0, 1)
+    assert found.first == "the depths of pixel 1,1 differ"
+
+
+@pytest.mark.parametrize("kind", range(3))
+def test_equal_depths_with_other_identities_are_ties_if_few(kind):
+    one, other = np.zeros((2, 3, 10, 10))
+    other[kind, 4, 7] = 1
+    pair = image(np.ones((10, 10)), one), image(np.ones((10, 10)), other)
+    assert verification.compare_images(*pair, 0.01) == verification.Comparison(100, 1, 0)
+    many = verification.compare_images(*pair, 0.009)
+    assert (many.ties, many.differences) == (0, 1)
+    assert many.first == "1 pixels of equal depth show other triangles, the first of them 7,4"
+
+
+def test_sets_are_compared_exactly():
+    one = np.array([[0, 5], [0, 7], [3, 1]])
+    assert verification.compare_sets(one, one[::-1]) == verification.Comparison(3, 0, 0)
+    found = verification.compare_sets(one, one[:2].astype(np.uint32))
+    assert (found.compared, found.differences) == (3, 1)
+    assert found.first == "instance 3, cluster 1 is in one of them only"
+    assert verification.compare_sets(one[:0], one[:0]).differences == 0
+
+
+@pytest.fixture
+def decided(sample_asset):
+    """Tables, view and visible set of a mesh."""
+    scene = load_scene(sample_asset("terrain", 20000))
+    tables = reference.tables_of(scene)
+    view = view_record(scene.default_camera(), SIZE, FrameSettings())
+    return tables, view, reference.visible_set(tables, view).pairs
+
+
+@pytest.mark.parametrize("too_much", [False, True])
+def test_a_cluster_too_few_or_too_much_is_a_mistake(decided, too_much):
+    tables, view, pairs = decided
+    assert verification.compare_with_reference(tables, view, pairs).differences == 0
+    coarse = np.array([[0, len(tables.clusters) - 1]])
+    assert not (pairs == coarse).all(axis=1).any()
+    drawn = np.concatenate([pairs, coarse]) if too_much else pairs[1:]
+    found = verification.compare_with_reference(tables, view, drawn)
+    assert (found.compared, found.ties, found.differences) == (len(pairs), 0, 1)
+    number = coarse[0, 1] if too_much else pairs[0, 1]
+    assert f"cluster {number} is {'too much' if too_much else 'missing'}" in found.first
+
+
+def test_a_tie_is_counted_apart(decided, monkeypatch):
+    tables, view, pairs = decided
+    monkeypatch.setattr(reference, "TIE_ULPS", 1e12)
+    assert verification.compare_with_reference(tables, view, pairs[1:]).ties == 1
+    many = verification.compare_with_reference(tables, view, pairs[2:])
+    assert (many.ties, many.differences) == (0, 2)
+
+
+def test_each_pair_differs_in_one_thing():
+    pairs = pairs_of(FrameSettings(view="levels", shadow_cascades=3, hardware_pixels=20.0, error_pixels=2.0))
+    assert [pair.comparison for pair in pairs] == ["reference", "occlusion", "traversal", "raster", "raster"]
+    for pair in pairs:
+        assert pair.one.error_pixels == 2.0
+        assert pair.one.view == "shaded"
+        if pair.other:
+            names = [n for n in vars(pair.one) if getattr(pair.one, n) != getattr(pair.other, n)]
+            assert names == [pair.comparison]
+    assert len(pairs_of(FrameSettings())) == 4
