@@ -13,6 +13,8 @@ material_passes.py says which of the last four a scene
 needs; debug_view takes their place for an image that is not shaded.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from engine import layout
@@ -28,8 +30,8 @@ from engine.settings import FrameSettings
 class FramePasses:
     """The passes of a frame, made once for a scene, an image size and a set of queues."""
 
-    def __init__(self, context: Context):
-        self.cull_rasterize = CullRasterize(context)
+    def __init__(self, context: Context, cull_rasterize: Callable[[Context], CullRasterize] = CullRasterize):
+        self.cull_rasterize = cull_rasterize(context)
         self.shadow = Shadow(context) if context.shadow_maps else None
         self.material_passes: MaterialPasses | None = None
         self.debug_view: DebugView | None = None
