@@ -66,7 +66,7 @@ class Renderer:
     """
 
     def __init__(self, device: Device, cull_rasterize: Callable[[Context], CullRasterize] = CullRasterize):
-        """`cull_rasterize` makes what fills the visibility buffer: the engine, or a baseline of engine.frame.baselines."""
+        """`cull_rasterize` makes what fills the visibility buffer: the engine or one of engine.frame.baselines."""
         self.device = device
         self._cull_rasterize = cull_rasterize
         self._timer = PassTimer(device)

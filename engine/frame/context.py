@@ -83,10 +83,12 @@ class Context:
         compute.end()
 
     @contextmanager
-    def render_pass(self, label: str, target: wgpu.GPUTextureView) -> Generator[wgpu.GPURenderPassEncoder]:
-        """Record a render pass, timed under `label`; what it draws to its only attachment `target` is not kept."""
+    def render_pass(
+        self, label: str, target: wgpu.GPUTextureView, depth: wgpu.GPUTextureView | None = None
+    ) -> Generator[wgpu.GPURenderPassEncoder]:
+        """Record a render pass, timed under `label`; what it draws is kept only where there is a `depth` attachment."""
         assert self.encoder is not None, "a pass is recorded between begin and end of a frame"
-        render = self.timer.begin_render_pass(self.encoder, label, target)
+        render = self.timer.begin_render_pass(self.encoder, label, target, depth)
         yield render
         render.end()
 

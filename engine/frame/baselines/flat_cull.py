@@ -89,6 +89,6 @@ def check_tests(scene: Scene, lists: ClusterLists, most_pieces: int) -> None:
     if pieces > most_pieces:
         size = layout.CONSTANTS["PIECE_CLUSTERS"]
         raise CapacityError(
-            f"baseline clusters_frustum: {scene.instance_count} instances have about {pieces * size:,} clusters to test,"
-            f" this adapter lists {most_pieces * size:,}; use fewer instances"
+            f"baseline clusters_frustum: {scene.instance_count} instances have {pieces * size:,} clusters,"
+            f" this adapter can list {most_pieces * size:,}; use fewer instances"
         )
