@@ -89,8 +89,8 @@ def _levels(scene: Scene, clusters: SceneClusters, own: np.ndarray) -> list[tupl
         if levels and len(levels[-1][0]) == np.count_nonzero(held) and (levels[-1][0] == own[held]).all():
             continue
         makers = groups[made_by[held & (made_by >= 0)]]
-        claimed = (float(makers[name].max(initial=0.0)) for name in ("geometric_error", "attribute_error"))
-        levels.append((own[held], *claimed))
+        geometric, attribute = (makers[name].max(initial=0.0) for name in ("geometric_error", "attribute_error"))
+        levels.append((own[held], float(geometric), float(attribute)))
     return levels
 
 
