@@ -49,6 +49,7 @@ class FlatCull(CullRasterize):
 class ClustersFrustum(FlatCull):
     """Baseline clusters_frustum: all clusters of all levels of all instances are tested, each by one thread.
 
+    The tests are those of cluster_cull without occlusion: level of detail, frustum, and whether a pixel is covered.
     Raises CapacityError where that is more than the adapter can list.
     """
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from engine import reference
+from engine import layout, reference
 from engine.frame.baselines import triangles_software
+from engine.frame.baselines.listed_clusters import HARDWARE, MASKED, SMALL, SOFTWARE, Listed
+from engine.frame.queues import BINS
 from engine.gpu.buffers import CapacityError
 from engine.settings import FrameSettings
 from tests.frame.baselines.crowds import CAMERAS, SIZE, baseline, draw, row, source_pairs
@@ -80,3 +82,20 @@ def test_too_many_clusters_are_refused_in_one_line(device, sample_asset, monkeyp
     )
     with pytest.raises(CapacityError, match=expected):
         baseline(device, "triangles_software").render(scene, CAMERAS[0], FrameSettings(), SIZE)
+
+
+def test_dispatches_are_folded_where_one_dimension_is_too_small():
+    counts = {SOFTWARE: 70_000, SMALL: 4 * 32_768 + 1, MASKED: 3}
+    bins = np.repeat(list(counts), list(counts.values()))
+    listed = Listed(np.zeros(len(bins), layout.VISIBLE_CLUSTER), bins, np.full(len(bins), 7), *np.zeros((2, 0), int))
+    main, post = listed.arguments().reshape(2, BINS)
+    assert [tuple(main[number])[:5] for number in (SOFTWARE, SMALL, MASKED)] == [
+        (32_768, 3, 1, 0, 70_000),
+        (32_768, 2, 1, 0, 131_073),
+        (3, 1, 1, 0, 3),
+    ]
+    assert (main["y"][HARDWARE], post["y"].max(), post["count"].max()) == (0, 0, 0)
+    states = listed.state()
+    assert states["visible_clusters"].tolist() == [len(bins), 0]
+    assert states["bin_triangles"][0].tolist() == [7 * counts.get(number, 0) for number in range(BINS)]
+    np.testing.assert_array_equal(listed.entries(MASKED)["place"], np.arange(len(bins) - 3, len(bins)))
