@@ -1,7 +1,7 @@
 """Renderer: a scene and a camera in, an image, AOVs and statistics out."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from engine.frame.adaptation import adapted
 from engine.frame.aov import Aov, check_aov
 from engine.frame.cascades import cascade_count, cascade_views
 from engine.frame.context import Context
+from engine.frame.cull_rasterize import CullRasterize
 from engine.frame.frame import FramePasses
 from engine.frame.present import Present
 from engine.frame.queues import PHASES, Capacities, Queues
@@ -64,8 +65,10 @@ class Renderer:
     `render` waits for a complete image. `submit` and `collect` are for loops that must not wait.
     """
 
-    def __init__(self, device: Device):
+    def __init__(self, device: Device, cull_rasterize: Callable[[Context], CullRasterize] = CullRasterize):
+        """`cull_rasterize` makes what fills the visibility buffer: the engine or one of engine.frame.baselines."""
         self.device = device
+        self._cull_rasterize = cull_rasterize
         self._timer = PassTimer(device)
         self._readback = ReadbackRing(device)
         self._scene_buffers: SceneBuffers | None = None
@@ -164,7 +167,7 @@ class Renderer:
             sources.append((shadow_maps.queues.resources["states"], layout.PASS_STATE.itemsize))
         if self._timer.size_bytes:
             sources.append((self._timer.buffer, self._timer.size_bytes))
-        traversal = "persistent" if context.use_persistent else "levels"
+        traversal = passes.cull_rasterize.traversal
         self._submitted += 1
         labels = list(self._timer.labels)
         shadow_capacities = shadow_maps.queues.capacities if shadow_maps else None
@@ -330,7 +333,7 @@ class Renderer:
             material_folder=Path(settings.materials) if settings.materials else None,
             shadow_maps=self._prepared_shadow_maps(settings),
         )
-        passes = FramePasses(context)  # an error in a shader leaves what there was
+        passes = FramePasses(context, self._cull_rasterize)  # an error in a shader leaves what there was
         self._context, self._passes, self._aov, self._key = context, passes, None, key
 
     def _prepared_shadow_maps(self, settings: FrameSettings) -> ShadowMaps | None:
@@ -386,6 +389,7 @@ class Renderer:
                 "queues": self._context.queues.memory_bytes,
                 "view": self._context.view.memory_bytes,
                 "bins": self._passes.bin_memory_bytes if self._passes else 0,
+                "baseline": self._passes.cull_rasterize.memory_bytes if self._passes else 0,
                 "shadow_maps": self._shadow_maps.memory_bytes if self._shadow_maps else 0,
             },
             pages_resident=len(self._scene_buffers.scene.pages),

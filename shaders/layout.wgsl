@@ -281,6 +281,24 @@ struct CandidateGroup {
     group: u32,
 }
 
+// Clusters of a mesh that a baseline draws or tests as a whole: entries of `listed_clusters`, in pieces of
+// PIECE_CLUSTERS, of which the last is filled up with NONE.
+const PIECE_CLUSTERS: u32 = 64u;
+struct ClusterList {
+    first: u32,
+    pieces: u32,
+    geometric_error: f32, // largest of the groups that made its clusters; 0 of source clusters
+    attribute_error: f32,
+}
+
+// An instance of a mesh in the draws of the baseline triangles_hardware, which draws it once for each kind of faces.
+struct DrawnInstance {
+    slot: u32,
+    first_place: u32, // in visible_clusters, of its mesh's first source cluster
+    first_triangle: u32, // of the draw, in triangle_names
+    unused: u32,
+}
+
 // A cluster that is drawn, or that waits for the post pass.
 struct VisibleCluster {
     view_instance: u32,

@@ -14,7 +14,7 @@ ENGINE = Path(__file__).resolve().parent.parent / "engine"
 # A family is a module or folder of engine with the modules that it was split into.
 FAMILIES = {
     "bvh": ("bvh", "bvh_kernel", "kernel_cache"),
-    "scene": ("scene", "scene_file", "scene_join", "instances", "instance_tree"),
+    "scene": ("scene", "scene_file", "scene_join", "scene_triangles", "instances", "instance_tree"),
     "asset": (
         "asset",
         "asset_file",

@@ -24,6 +24,8 @@ SIZES = {
     "BinEntry": 12,
     "LargeTriangle": 8,
     "MeshRoot": 32,
+    "ClusterList": 16,
+    "DrawnInstance": 16,
     "Material": 80,
 }
 

@@ -88,7 +88,7 @@ def test_shadows_add_the_same_keys_under_their_name(device, sample_asset):
 
 def test_labels_are_passes():
     labels = {label.rsplit("/", 1)[-1] for label in words()["LABEL"]} - {"frame"}
-    modules = {path.stem for path in (ROOT / "engine" / "frame").glob("*.py")}
+    modules = {path.stem for path in (ROOT / "engine" / "frame").rglob("*.py")}
     shaders = {path.stem for path in shader_folder().glob("*.wgsl")}
     assert labels <= modules & shaders
     # Not part of a frame, drawn after it was timed, or the other passes once more.

@@ -2,9 +2,20 @@
 
 An entry of BASELINES makes, for an opened device, an object with the methods of engine.renderer.Renderer that Drawer
 lists. Frames are measured, and their visible sets kept, in the same way for all of them.
+
+engine              the engine with the settings of the run
+no_occlusion        without occlusion culling
+levels              with one dispatch for each level of the hierarchy, not the persistent queue
+clusters_frustum    no hierarchy: every cluster of every level of every instance is tested; no occlusion culling
+discrete_lods       no clusters: one whole-mesh level for each instance in the frustum, picked by its claimed error
+triangles_software  no culling and no levels of detail: all source clusters by the software rasterisers
+triangles_hardware  the same triangles by the graphics pipeline with a depth buffer, one instanced draw for each mesh
+
+The last four are engine.frame.baselines. They shade as the engine does, and shadow maps are the engine's.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -44,4 +55,38 @@ def engine(device: "Device") -> Drawer:
     return Renderer(device)
 
 
-BASELINES: dict[str, Callable[["Device"], Drawer]] = {"engine": engine}
+def _changed(**changes: Any) -> Callable[["Device"], Drawer]:
+    """Return the maker of the engine with some settings changed."""
+
+    def make(device: "Device") -> Drawer:
+        from engine.experiments.baseline_renderer import BaselineRenderer
+
+        return BaselineRenderer(device, changes)
+
+    return make
+
+
+def _replaced(module: str, name: str, **changes: Any) -> Callable[["Device"], Drawer]:
+    """Return the maker of a baseline: a class of a module of engine.frame.baselines, which is imported when asked for.
+
+    None has a depth pyramid.
+    """
+
+    def make(device: "Device") -> Drawer:
+        from engine.experiments.baseline_renderer import BaselineRenderer
+
+        cull_rasterize = getattr(import_module(f"engine.frame.baselines.{module}"), name)
+        return BaselineRenderer(device, {"occlusion": False, **changes}, cull_rasterize)
+
+    return make
+
+
+BASELINES: dict[str, Callable[["Device"], Drawer]] = {
+    "engine": engine,
+    "no_occlusion": _changed(occlusion=False),
+    "levels": _changed(traversal="levels"),
+    "clusters_frustum": _replaced("flat_cull", "ClustersFrustum"),
+    "discrete_lods": _replaced("flat_cull", "DiscreteLods"),
+    "triangles_software": _replaced("triangles_software", "TrianglesSoftware", raster="software", error_pixels=0.0),
+    "triangles_hardware": _replaced("triangles_hardware", "TrianglesHardware", raster="software", error_pixels=0.0),
+}

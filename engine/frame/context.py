@@ -83,10 +83,12 @@ class Context:
         compute.end()
 
     @contextmanager
-    def render_pass(self, label: str, target: wgpu.GPUTextureView) -> Generator[wgpu.GPURenderPassEncoder]:
-        """Record a render pass, timed under `label`; what it draws to its only attachment `target` is not kept."""
+    def render_pass(
+        self, label: str, target: wgpu.GPUTextureView, depth: wgpu.GPUTextureView | None = None
+    ) -> Generator[wgpu.GPURenderPassEncoder]:
+        """Record a render pass, timed under `label`; what it draws is kept only where there is a `depth` attachment."""
         assert self.encoder is not None, "a pass is recorded between begin and end of a frame"
-        render = self.timer.begin_render_pass(self.encoder, label, target)
+        render = self.timer.begin_render_pass(self.encoder, label, target, depth)
         yield render
         render.end()
 
@@ -94,13 +96,14 @@ class Context:
 class PhasePass:
     """A pass over the candidates of one phase, `PHASE_MAIN` or `PHASE_POST`: a kernel and its bind group for each.
 
-    A subclass gives `NAME` (shader and timing label) and records dispatches into what `begin` yields.
+    A subclass gives `NAME` (shader and timing label) and records dispatches into what `begin` yields; `constants` are
+    pipeline constants of its own.
     """
 
     NAME: str
 
-    def __init__(self, context: Context):
-        self._kernel = Kernel(context.device, self.NAME, context.constants, context.runtime_checks)
+    def __init__(self, context: Context, **constants: int | bool):
+        self._kernel = Kernel(context.device, self.NAME, {**context.constants, **constants}, context.runtime_checks)
         context.scene_buffers.bind_group(self._kernel)  # now, so that what does not fit is found before a frame
         self._groups = [self._bind(context, context.queues.for_phase(phase)) for phase in range(len(PHASES))]
 

@@ -6,6 +6,8 @@ Dive", SIGGRAPH 2021). What is drawn in the end is right whatever the last frame
 what comes first.
 """
 
+from typing import Any
+
 from engine import layout
 from engine.frame.cluster_cull import ClusterCull
 from engine.frame.context import BinPass, Context, IndirectPass
@@ -23,15 +25,18 @@ MAIN, POST = layout.CONSTANTS["PHASE_MAIN"], layout.CONSTANTS["PHASE_POST"]
 
 
 class CullRasterize:
-    """The passes of both phases, for the views that were written to the scene's buffers."""
+    """The passes of both phases, for the views that were written to the scene's buffers.
+
+    The baselines of engine.frame.baselines are subclasses that make other passes. `traversal` says how the hierarchy
+    is walked; `memory_bytes` are those of buffers of its own.
+    """
 
     def __init__(self, context: Context, label: str = "init_context"):
+        self.traversal = "persistent" if context.use_persistent else "levels"
+        self.memory_bytes = 0
         self.init_context = InitContext(context, label)
-        self.cull_passes = [
-            PersistentCull(context) if context.use_persistent else LevelsCull(context),
-            ClusterCull(context),
-        ]
-        self.rasterizers = rasterizers(context)
+        self.cull_passes = self._make_cull_passes(context)
+        self.rasterizers = self._make_rasterizers(context)
         self.depth_pyramid = DepthPyramid(context) if context.use_occlusion else None
 
     def encode(self, context: Context, view_count: int, first_view: int = 0) -> None:
@@ -53,6 +58,12 @@ class CullRasterize:
         for phase in (MAIN, POST):
             for one in self.rasterizers:
                 one.encode(context, phase)
+
+    def _make_cull_passes(self, context: Context) -> list[Any]:
+        return [PersistentCull(context) if context.use_persistent else LevelsCull(context), ClusterCull(context)]
+
+    def _make_rasterizers(self, context: Context) -> list[Any]:
+        return rasterizers(context)
 
     def _encode_phase(self, context: Context, phase: int) -> None:
         for one in (*self.cull_passes, *self.rasterizers):

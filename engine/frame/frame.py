@@ -9,9 +9,11 @@
 Each pass is one module of this folder and one shader of the same name. What other descriptions of this frame call
 InstanceCull is part of the traversal: it begins at the root of the instance tree, and goes on in the hierarchies of
 their meshes. cull_rasterize.py holds the first three lines, shadow.py the fourth, which only a frame with shadows has.
-material_passes.py says which of the last four a scene
-needs; debug_view takes their place for an image that is not shaded.
+material_passes.py says which of the last four a scene needs; debug_view takes their place for an image that is not
+shaded. The folder baselines holds what can stand in place of the first three where the engine is compared with others.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,8 +30,8 @@ from engine.settings import FrameSettings
 class FramePasses:
     """The passes of a frame, made once for a scene, an image size and a set of queues."""
 
-    def __init__(self, context: Context):
-        self.cull_rasterize = CullRasterize(context)
+    def __init__(self, context: Context, cull_rasterize: Callable[[Context], CullRasterize] = CullRasterize):
+        self.cull_rasterize = cull_rasterize(context)
         self.shadow = Shadow(context) if context.shadow_maps else None
         self.material_passes: MaterialPasses | None = None
         self.debug_view: DebugView | None = None

@@ -11,7 +11,7 @@ _SEEDS = 512  # items that the walk begins with, at most
 
 def seeds(context: Context, view_count: int = 1) -> tuple[int, int]:
     """Return first and number of the instance tree's nodes that the traversal of so many views begins with."""
-    return context.scene_buffers.seeds(min(_SEEDS, context.queues.capacities.nodes) // view_count)
+    return context.scene_buffers.seeds(min(_SEEDS, context.queues.capacities.nodes) // max(view_count, 1))
 
 
 class InitContext:

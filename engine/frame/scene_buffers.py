@@ -107,6 +107,13 @@ class SceneBuffers:
         header, record = layout.CONSTANTS["PAGE_HEADER_WORDS"], layout.CONSTANTS["CLUSTER_WORDS"]
         return (self._first_cluster[page] + (addresses - starts[page] - header) // record).astype(np.uint32)
 
+    def cluster_addresses(self, clusters: np.ndarray) -> np.ndarray:
+        """Return the pool words (n,) uint32 at which the records of scene-wide clusters (n,) lie."""
+        pages = np.argsort(self._first_cluster)
+        page = pages[np.searchsorted(self._first_cluster[pages], clusters, side="right") - 1]
+        header, record = layout.CONSTANTS["PAGE_HEADER_WORDS"], layout.CONSTANTS["CLUSTER_WORDS"]
+        return (self._addresses[page] + header + (clusters - self._first_cluster[page]) * record).astype(np.uint32)
+
     def bind_group(self, kernel: ShaderKernel) -> wgpu.GPUBindGroup:
         """Return bind group 0 for a kernel; kernels that import scene.wgsl share one layout."""
         if "scene" not in self._bind_groups:

@@ -17,6 +17,7 @@ OPTIONAL_FEATURES = {
     "timestamp-query": "GPU milliseconds per pass",
     "timestamp-query-inside-encoders": "GPU milliseconds of a whole frame",
     "multi-draw-indirect-count": "hardware raster without a host-side count",
+    "primitive-index": "the baseline triangles_hardware",
 }
 
 

@@ -68,6 +68,7 @@ def link(name: str, folder: Path | None = None, modules: Modules = ()) -> Linked
     """
     lines: list[tuple[str, str, int]] = []
     _append_module(name, _Library(folder or shader_folder(), dict(modules)), set(), lines, importer="")
+    lines.sort(key=lambda line: not line[0].startswith("enable "))  # WGSL wants these before all else
     text = "\n".join(line for line, _, _ in lines) + "\n"
     origin = tuple((file, number) for _, file, number in lines)
     return LinkedShader(name, text, origin, _find_bindings(text), _immediate_bytes(text))
@@ -226,6 +227,8 @@ def _layout_entry(binding: Binding) -> dict[str, Any]:
         entry["buffer"] = {"type": binding.kind}
     elif binding.kind == "texture_2d_array<f32>":
         entry["texture"] = {"sample_type": "float", "view_dimension": "2d-array"}
+    elif binding.kind in ("texture_depth_2d", "texture_2d<u32>"):
+        entry["texture"] = {"sample_type": "depth" if "depth" in binding.kind else "uint", "view_dimension": "2d"}
     elif binding.kind == "sampler":
         entry["sampler"] = {"type": "filtering"}
     else:

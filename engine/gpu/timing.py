@@ -47,11 +47,23 @@ class PassTimer:
         return encoder.begin_compute_pass(label=label, **self._writes(label))
 
     def begin_render_pass(
-        self, encoder: wgpu.GPUCommandEncoder, label: str, target: wgpu.GPUTextureView
+        self,
+        encoder: wgpu.GPUCommandEncoder,
+        label: str,
+        target: wgpu.GPUTextureView,
+        depth: wgpu.GPUTextureView | None = None,
     ) -> wgpu.GPURenderPassEncoder:
-        """Begin a render pass that is timed under `label`; what it draws to `target` is not kept."""
-        attachment = {"view": target, "load_op": "clear", "store_op": "discard", "clear_value": (0, 0, 0, 0)}
-        return encoder.begin_render_pass(label=label, color_attachments=[attachment], **self._writes(label))
+        """Begin a render pass that is timed under `label`.
+
+        What it draws to `target` is not kept, unless it has a `depth` attachment: then both are. They begin with 0.
+        """
+        kept = "discard" if depth is None else "store"
+        attachment = {"view": target, "load_op": "clear", "store_op": kept, "clear_value": (0, 0, 0, 0)}
+        more = self._writes(label)
+        if depth is not None:
+            operations = {"depth_load_op": "clear", "depth_store_op": kept, "depth_clear_value": 0.0}
+            more["depth_stencil_attachment"] = {"view": depth, **operations}
+        return encoder.begin_render_pass(label=label, color_attachments=[attachment], **more)
 
     def _writes(self, label: str) -> dict[str, Any]:
         if self._queries is None or not self._by_pass or len(self.labels) == self._capacity:

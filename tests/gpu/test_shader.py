@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 import wgpu
 
+from engine.gpu.mesh_kernel import MeshKernel
 from engine.gpu.shader import DrawKernel, Kernel, RenderKernel, ShaderError, link, locate_errors
 from engine.layout import shader_folder
 
 MODULES = (("material", shader_folder() / "materials" / "gltf.wgsl"),)
 ENTRY_POINTS = sorted(p.stem for p in shader_folder().glob("*.wgsl") if "@compute" in p.read_text())
-RENDER_ENTRY_POINTS = sorted(p.stem for p in shader_folder().glob("*.wgsl") if "@vertex" in p.read_text())
+MESH_SHADERS = ["draw_triangles"]  # with a vertex buffer and a depth test
+RENDER_ENTRY_POINTS = sorted(
+    p.stem for p in shader_folder().glob("*.wgsl") if "@vertex" in p.read_text() and p.stem not in MESH_SHADERS
+)
 
 
 def test_there_are_shaders_to_compile():
@@ -29,6 +33,18 @@ def test_every_shader_compiles(device, name, checks):
 @pytest.mark.parametrize("name", RENDER_ENTRY_POINTS)
 def test_every_render_shader_compiles(device, name):
     assert RenderKernel(device, name, "r8unorm").pipeline
+
+
+@pytest.mark.parametrize("name", MESH_SHADERS)
+def test_every_mesh_shader_compiles(device, name):
+    assert all(MeshKernel(device, name, "rg32uint").pipeline(faces) for faces in ("front", "mirrored", "both"))
+
+
+def test_enable_lines_come_first_and_keep_their_numbers():
+    lines = link("draw_triangles").lines
+    assert link("draw_triangles").text.startswith("enable primitive_index;\n")
+    assert lines[0] == ("draw_triangles.wgsl", 3)
+    assert len(set(lines)) == len(lines)
 
 
 FULL_SCREEN = """
