@@ -17,7 +17,7 @@ from engine import __version__
 from engine.__main__ import run
 from engine.commands import frames, logs, scenes
 from engine.commands.parser import AOV_NAMES, parse
-from engine.settings import BuildSettings, FrameSettings
+from engine.settings import SHADOW_CASCADES, BuildSettings, FrameSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -117,7 +117,7 @@ def test_options_go_before_the_settings_file(tmp_path):
     settings = frames.frame_settings(parse(line))
     assert settings == FrameSettings(error_pixels=3.0, view="normals", occlusion=False)
     shadows = ["--shadows"]
-    assert frames.given_settings(parse([*line, *shadows]))["shadow_cascades"] == frames.SHADOW_CASCADES
+    assert frames.given_settings(parse([*line, *shadows]))["shadow_cascades"] == SHADOW_CASCADES
     assert "shadow_cascades" not in frames.given_settings(parse([*line, *shadows]), {"shadow_cascades": 2})
 
 

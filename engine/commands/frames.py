@@ -21,12 +21,15 @@ CAMERA_SUFFIX = ".camera"  # of files that hold a camera, or a path of several
 
 
 def frame_settings(options: argparse.Namespace) -> FrameSettings:
-    """Return the defaults, overlaid by the settings file, the options given, and last by --set."""
+    """Return the defaults, overlaid by the settings file, then by the options given, and last by --set."""
     return settings_from(FrameSettings, given_settings(options))
 
 
 def given_settings(options: argparse.Namespace, values: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return by name what settings file, options and --set say, the last first; `values` are what they go over."""
+    """Return by name what the settings file says, over it the options, over them --set.
+
+    `values` are what they go over, and decide whether --shadows must choose a number of cascades.
+    """
     given: dict[str, Any] = {}
     if options.settings:
         load_settings(FrameSettings, options.settings)  # names the file in its errors

@@ -210,7 +210,7 @@ def drawn_clusters(
     drawer: Drawer, scene: Scene, cameras: list[Camera], number: int, settings: FrameSettings, size: tuple[int, int]
 ) -> np.ndarray:
     """Return the (k, 2) uint32 pairs that camera `number` draws after the one before it; waits for the GPU."""
-    for _ in range(2):  # the second time where queues had to grow: what was drawn in between counts as the last frame
+    for _ in range(4):  # again where queues had to grow: what was drawn in between counts as the last frame
         drawer.render(scene, cameras[number - 1], settings, size)
         if not drawer.render(scene, cameras[number], settings, size).statistics.notes:
             break

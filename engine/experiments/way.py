@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.camera import Camera, CameraPath, format_path, orbit, parse_path
-from engine.commands.frames import choose_camera
+from engine.camera import Camera, CameraPath, format_camera, format_path, orbit, parse_path
+from engine.commands.frames import CAMERA_SUFFIX, choose_camera, read_camera
 
 if TYPE_CHECKING:
     from engine.scene import Scene
@@ -45,7 +45,10 @@ class Way:
     def describe(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         keyframes = format_path(self.keyframes).splitlines() if self.keyframes else []
-        return {"kind": self.kind, "units": self.units, "keyframes": keyframes, "options": self.options}
+        options = dict(self.options)
+        if "camera" in options:  # a file is told by what it holds
+            options["camera"] = format_camera(read_camera(options["camera"]))
+        return {"kind": self.kind, "units": self.units, "keyframes": keyframes, "options": options}
 
 
 def read_way(entries: dict[str, Any], file: Path) -> Way:
@@ -61,12 +64,12 @@ def read_way(entries: dict[str, Any], file: Path) -> Way:
             raise ValueError(f"closed is {entries['closed']!r}; use true or false")
         return Way("keyframes", CameraPath(tuple(_keyframes(keyframes)), entries.get("closed", False)), units)
     for name in ("closed", "units"):
-        if name in entries and not str(path).endswith(".camera"):
+        if name in entries and not str(path).endswith(CAMERA_SUFFIX):
             raise ValueError(f"{name} is of [[keyframes]], of which there are none")
     if path in ("", *KINDS):
         return Way(path)
-    if not isinstance(path, str) or not path.endswith(".camera"):
-        raise ValueError(f"path is {path!r}; one of: {', '.join(KINDS)}, or a file that ends in .camera")
+    if not isinstance(path, str) or not path.endswith(CAMERA_SUFFIX):
+        raise ValueError(f"path is {path!r}; one of: {', '.join(KINDS)}, or a file that ends in {CAMERA_SUFFIX}")
     if "closed" in entries:
         raise ValueError(f"closed is of [[keyframes]]; the first line of {path} says it")
     try:

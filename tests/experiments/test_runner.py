@@ -100,8 +100,17 @@ def test_sets_do_not_hang_on_what_was_drawn_before(device, experiment):
     used = Renderer(device)
     used.render(scene, Camera((0.0, 50.0, 0.1), (0.0, 0.0, 0.0)), one.frame, one.size)
     assert list(runner.visible_sets(used, *arguments)) == clean
-    tiny = FrameSettings(**vars(one.frame) | {"visible_clusters": 2, "candidate_groups": 2, "queue_items": 9})
-    assert list(runner.visible_sets(Renderer(device), scene, cameras, tiny, one.size, 1)) == clean
+
+
+def test_sets_do_not_hang_on_queues_that_had_to_grow(device, experiment):
+    read = read_experiment(experiment)
+    one = read.runs()[0]
+    scene = Scenes(-1).open(one)
+    cameras = [Camera((0.0, 0.3, z), (0.0, 0.0, 0.0)) for z in (12.0, 9.0)]
+    clean = runner.drawn_clusters(Renderer(device), scene, cameras, 1, one.frame, one.size)
+    fitting = replace(one.frame, visible_clusters=80)  # for the first camera, not for the second
+    grown = runner.drawn_clusters(Renderer(device), scene, cameras, 1, fitting, one.size)
+    assert runner.set_hash(grown) == runner.set_hash(clean)
 
 
 def test_what_is_finished_is_not_measured_again(bench, tmp_path, monkeypatch, capsys):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.camera import Camera, CameraPath, format_path, orbit
+from engine.camera import Camera, CameraPath, format_camera, format_path, orbit
 from engine.experiments.way import Way, read_way
 from engine.scene import load_scene
 
@@ -60,3 +60,9 @@ def test_the_description_is_plain(scene):
 
     way = Way("keyframes", CameraPath(KEYS, True), "bounds")
     assert json.loads(json.dumps(way.describe()))["keyframes"][0] == "closed"
+
+
+def test_the_description_holds_the_camera_of_a_file_not_its_name(tmp_path):
+    file = tmp_path / "one.camera"
+    file.write_text(format_path(CameraPath(KEYS[:1])), encoding="utf-8")
+    assert Way(options={"camera": str(file)}).describe()["options"] == {"camera": format_camera(KEYS[0])}
