@@ -160,6 +160,13 @@ def test_pass_times_are_medians_of_the_repeats(write):
     np.testing.assert_allclose(times["raster"], [5.5, 6.0, 6.5])
 
 
+def test_labels_of_runs_with_other_passes_stay_in_order():
+    software, hardware = ["cull", "software", "pyramid", "light"], ["cull", "hardware", "pyramid", "light"]
+    assert result_series.in_order([software, hardware])[0] == "cull"
+    assert result_series.in_order([software, hardware])[-2:] == ["pyramid", "light"]
+    assert result_series.in_order([software]) == software
+
+
 def test_equal_images_have_no_place_on_a_curve(write):
     errors = [error_line(0, 0, None, 0.0), error_line(1, 0, 40.0, 0.1), error_line(1, 1, None, 0.2)]
     results = read_results(write(taus(0, 1), errors))
@@ -223,8 +230,8 @@ def test_one_run_that_is_not_timed(write, tmp_path):
 
 
 def test_more_runs_than_panels_say_so(write, tmp_path):
-    plot(write(taus(*range(9))), tmp_path / "out")
-    assert "6 of 9 runs are shown" in words(tmp_path / "out" / "made_funnel.svg")
+    plot(write(taus(*range(10))), tmp_path / "out")
+    assert "8 of 10 runs are shown" in words(tmp_path / "out" / "made_funnel.svg")
 
 
 def test_the_same_results_give_the_same_figures(write, tmp_path):

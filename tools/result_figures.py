@@ -37,9 +37,11 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "microlith",
     "savefig.dpi": 150,
 }
+EQUAL_IMAGES = "infinite where the images are equal"
 Style = dict[str, Any]
 PANEL = (3.6, 2.7)  # inches
-MOST_PANELS, MOST_PASSES, MOST_CURVES, WIDE_RATIO = 6, 7, 8, 20.0
+MOST_PANELS, MOST_PASSES, MOST_CURVES = 8, 7, 8
+WIDE_RATIO = 20.0  # of values, beyond which an axis is logarithmic or panels have scales of their own
 
 
 def passes(results: Results) -> Figure | str:
@@ -56,8 +58,10 @@ def passes(results: Results) -> Figure | str:
     if not totals:
         return "passes were not timed (setting pass_times, or no timestamps)"
     largest = sorted(totals, key=lambda label: -totals[label])[:MOST_PASSES]
-    names = [label for label in totals if label in largest]
-    figure, axes = _panels(len(runs), share_y=True)
+    names = [label for label in series.in_order(list(by_label) for _, by_label in times) if label in largest]
+    tops = [max(sum(values for label, values in by_label.items() if label != "frame")) for _, by_label in times]
+    is_wide = max(tops) > WIDE_RATIO * min(tops)
+    figure, axes = _panels(len(runs), share_y=not is_wide)
     for axis, run, (numbers, by_label) in zip(axes, runs, times):
         zero = np.zeros(len(numbers))
         layers = [by_label.get(name, zero) for name in names]
@@ -68,10 +72,11 @@ def passes(results: Results) -> Figure | str:
         axis.set_title(_title(run))
         axis.set_xlabel("frame along the path")
         axis.set_xlim(numbers[0], numbers[-1])
+        axis.set_ylim(bottom=0.0)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _label_left(axes, "GPU time, median of repeats (ms)")
-    axes[0].set_ylim(bottom=0.0)
-    return _finished(figure, axes[0], left_out)
+    notes = [left_out, "every panel has a scale of its own" if is_wide else ""]
+    return _finished(figure, axes[0], ", ".join(filter(None, notes)))
 
 
 def funnel(results: Results) -> Figure | str:
@@ -168,7 +173,7 @@ def _curve_figure(results: Results, whats: list[tuple[str, str]], field: str, co
         _scale_x(axis, places)
         _scale_y(axis, found, what)
         if what == "psnr_db" and {x for curve in found for x in curve.x} < set(places):
-            axis.set_title("infinite where the images are equal", style="italic", fontsize=8.0)
+            axis.set_title(EQUAL_IMAGES, style="italic", fontsize=8.0)
         axis.set_xlabel(series.FIELD_UNITS.get(field, field))
         axis.set_ylabel(title)
     return _finished(figure, axes[0])
@@ -196,14 +201,23 @@ def _row_figure(results: Results, whats: list[tuple[str, str]]) -> Figure:
     runs = series.measured_runs(results)
     figure, axes = _panels(len(whats), share_y=True, height=0.9 + 0.28 * len(runs))
     for axis, (what, title) in zip(axes, whats):
-        for row, run in enumerate(runs):
-            middle, low, high = spread(series.samples(results, run["run"], what))
+        spreads = [spread(series.samples(results, run["run"], what)) for run in runs]
+        for row, (middle, low, high) in enumerate(spreads):
             if np.isfinite(middle):
                 style: Style = {"color": COLORS[0], "marker": "o", "markersize": 4, "capsize": 3, "elinewidth": 0.8}
-                axis.errorbar(middle, row, xerr=[[middle - low], [max(high, middle) - middle]], **style)
+                axis.errorbar(
+                    middle, row, xerr=[[middle - low], [high - middle if np.isfinite(high) else 0.0]], **style
+                )
+        if what == "psnr_db" and any(middle == np.inf for middle, _, _ in spreads):
+            axis.set_title(EQUAL_IMAGES, style="italic", fontsize=8.0)
         axis.set_yticks(range(len(runs)), [run["label"] for run in runs])
         axis.set_xlabel(title)
-        axis.set_xlim(0.0, 1.05 * axis.get_xlim()[1])
+        medians = [middle for middle, _, _ in spreads]
+        if min(medians) > 0.0 and max(medians) > WIDE_RATIO * min(medians):
+            axis.set_xscale("log")
+        else:
+            axis.set_xlim(0.0, 1.05 * axis.get_xlim()[1])
+            axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.xaxis.set_major_formatter(EngFormatter(sep="") if what == "triangles" else FuncFormatter(_short))
     axes[0].set_ylim(len(runs) - 0.5, -0.5)
     return _finished(figure, axes[0])
@@ -223,6 +237,7 @@ def _path_figure(results: Results, whats: list[tuple[str, str]]) -> Figure:
 def _draw_curves(axis: Axes, found: Iterable[Curve]) -> None:
     for number, curve in enumerate(found):
         color, marker = COLORS[number % MOST_CURVES], MARKERS[number % MOST_CURVES]
+        line = LINES[(number + number // MOST_CURVES) % MOST_CURVES]  # beyond 8 curves colours come again, lines do not
         below = np.subtract(curve.median, curve.low)
         above = [high - middle if np.isfinite(high) else 0.0 for high, middle in zip(curve.high, curve.median)]
         axis.errorbar(
@@ -233,7 +248,7 @@ def _draw_curves(axis: Axes, found: Iterable[Curve]) -> None:
             color=color,
             marker=marker,
             markersize=4,
-            linestyle=LINES[number % MOST_CURVES],
+            linestyle=line,
             linewidth=1.3,
             capsize=2.5,
             elinewidth=0.8,
@@ -254,7 +269,7 @@ def _scale_x(axis: Axes, ticks: list[float]) -> None:
         limits = ticks[0] / 1.3 if ticks[0] else -0.3 * positive[0], ticks[-1] * 1.3
     axis.set_xlim(limits)
     if len(ticks) <= 9:
-        axis.set_xticks(ticks, [EngFormatter(sep="")(tick) if tick >= 1000.0 else f"{tick:.4g}" for tick in ticks])
+        axis.set_xticks(ticks, [EngFormatter(sep="")(tick) if tick >= 1000.0 else f"{tick:.3g}" for tick in ticks])
         axis.set_xticks([], minor=True)
 
 

@@ -1,5 +1,6 @@
 """What the figures of tools/plot_results.py show, as plain numbers: samples of each run, and curves along an axis."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,15 @@ def pass_times(results: Results, run: int) -> tuple[list[int], dict[str, np.ndar
     return numbers, {
         label: np.array([np.median(gathered.get((label, number), [0.0])) for number in numbers]) for label in labels
     }
+
+
+def in_order(lists: Iterable[list[str]]) -> list[str]:
+    """Return all labels of some lists in an order that suits all of them: by their mean place."""
+    places: dict[str, list[float]] = {}
+    for labels in lists:
+        for place, label in enumerate(labels):
+            places.setdefault(label, []).append(place / len(labels))
+    return sorted(places, key=lambda label: float(np.mean(places[label])))
 
 
 def funnel(results: Results, run: int) -> dict[str, dict[str, float]]:
