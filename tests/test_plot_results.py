@@ -218,6 +218,12 @@ def test_words_are_rows(write, tmp_path):
     names, _ = plot(write(runs, errors), tmp_path / "out")
     assert names == {"passes", "funnel", "sweep", "image_error"}
     assert "occlusion false" in words(tmp_path / "out" / "made_sweep.svg")
+    figure = FIGURES["image_error"](
+        read_results(write(runs, [error_line(0, 0, 30.0, 0.1), error_line(1, 0, None, 9.0)]))
+    )
+    psnr, flip = figure.axes
+    assert (psnr.get_xscale(), flip.get_xscale()) == ("linear", "log"), "an infinite PSNR is no wide range"
+    assert psnr.get_title() == "infinite where the images are equal"
 
 
 def test_one_run_that_is_not_timed(write, tmp_path):

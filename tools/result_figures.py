@@ -212,9 +212,10 @@ def _row_figure(results: Results, whats: list[tuple[str, str]]) -> Figure:
             axis.set_title(EQUAL_IMAGES, style="italic", fontsize=8.0)
         axis.set_yticks(range(len(runs)), [run["label"] for run in runs])
         axis.set_xlabel(title)
-        medians = [middle for middle, _, _ in spreads]
+        medians = [middle for middle, _, _ in spreads if np.isfinite(middle)] or [0.0]
         if min(medians) > 0.0 and max(medians) > WIDE_RATIO * min(medians):
             axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())
         else:
             axis.set_xlim(0.0, 1.05 * axis.get_xlim()[1])
             axis.xaxis.set_major_locator(MaxNLocator(5))
