@@ -19,7 +19,7 @@ from engine.settings import FrameSettings
 if TYPE_CHECKING:
     from engine.renderer import Renderer
 
-SLOW_PIXELS = 0.25  # that the surface moves on the screen (median) between the two frames of the flicker measure
+SLOW_PIXELS = 0.25  # that the surface moves on the screen between the two frames of the flicker measure, about
 _COLOUR_MEASURES = {"psnr": ("psnr_db", image_error.psnr), "flip": ("flip", image_error.flip)}
 
 
@@ -44,9 +44,9 @@ def errors_along(
 ) -> Iterator[dict[str, Any]]:
     """Yield frame and what `errors_of` measures of every `errors.every`-th frame, drawn by `drawer` and `reference`.
 
-    Both draw shaded images with the settings of the run, `reference` with error_pixels = 0. Where it cannot finish a
-    frame (its queues cannot grow further), that frame is yielded with `skipped` saying why; where it must raise tau,
-    `reference_error_pixels` is what it drew with.
+    Both draw shaded images with the settings of the run, `reference` with error_pixels = 0. Where one cannot finish a
+    frame (its queues cannot grow further), that frame is yielded with `skipped` saying why; `reference_error_pixels` is what
+    `reference` drew with: more than 0 where it had to raise tau.
     """
     settings = dataclasses.replace(run.frame, view="shaded")
     exact = dataclasses.replace(settings, error_pixels=0.0)
@@ -59,10 +59,11 @@ def errors_along(
             share = min(1.0, SLOW_PIXELS / pixels) if pixels else 1.0
             pair = between(camera, neighbour, share), camera
             true = _shown(reference, scene, pair, exact, run.size)
+            shown = _shown(drawer, scene, pair, settings, run.size)
         except RuntimeError as error:
             yield {"frame": number, "skipped": str(error)}
         else:
-            found = errors_of(_shown(drawer, scene, pair, settings, run.size), true, errors.measures)
+            found = errors_of(shown, true, errors.measures)
             motion = {"motion_pixels": _motion_pixels(reference)} if "flicker" in errors.measures else {}
             yield {"frame": number, "reference_error_pixels": true.error_pixels, **found, **motion}
         progress(done, len(numbers))
