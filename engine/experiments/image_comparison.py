@@ -45,8 +45,8 @@ def errors_along(
     """Yield frame and what `errors_of` measures of every `errors.every`-th frame, drawn by `drawer` and `reference`.
 
     Both draw shaded images with the settings of the run, `reference` with error_pixels = 0. Where one cannot finish a
-    frame (its queues cannot grow further), that frame is yielded with `skipped` saying why; `reference_error_pixels` is what
-    `reference` drew with: more than 0 where it had to raise tau.
+    frame (its queues cannot grow further), that frame is yielded with `skipped` saying why. `reference_error_pixels` is
+    what `reference` drew with: more than 0 where it had to raise tau.
     """
     settings = dataclasses.replace(run.frame, view="shaded")
     exact = dataclasses.replace(settings, error_pixels=0.0)
