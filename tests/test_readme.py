@@ -50,6 +50,9 @@ def test_commands(folder, device):
         for argument in arguments:
             if argument.endswith((".png", ".json", ".jsonl", ".mlith")):
                 assert (folder / argument).stat().st_size > 0
+    for _, script, *arguments in [line for line in commands() if line[0] == "python"]:
+        run([str(ROOT / script), *arguments], folder)
+    assert (folder / "figures" / "results.md").is_file()
     assert (folder / "depth.npy").is_file()
 
 
@@ -59,7 +62,7 @@ def test_python(folder, device):
 
 
 def test_scripts_exist():
-    scripts = [line[0] for line in commands() if line[0] != "microlith"]
+    scripts = [line[0] for line in commands() if line[0] not in ("microlith", "python")]
     assert set(scripts) == {"tools/demo", "tools/test"}
     for script in [*scripts, ".ci/run", "tools/setup.sh"]:
         subprocess.run(["bash", "-n", ROOT / script], check=True)

@@ -10,6 +10,7 @@ from engine.commands.frames import check_output, given_settings
 from engine.commands.logs import Progress
 from engine.experiments import report
 from engine.experiments.experiment import Experiment, is_experiment, quick, read_experiment
+from engine.experiments.image_error import MEASURES, ImageErrors, available
 from engine.experiments.runner import run_experiment
 
 _COUNTS = ("frames", "warm_up", "repeats", "check_every", "size")
@@ -52,6 +53,9 @@ def experiment_of(options: argparse.Namespace) -> Experiment:
     if twice := sorted(varied & {*given, *settings}):
         raise ValueError(f"{options.scene}: varies {twice[0]}, so that --{twice[0].replace('_', '-')} means nothing")
     given["settings"] = experiment.settings | settings
+    if options.image_error:
+        measures = experiment.image_error.measures if experiment.image_error else MEASURES
+        given["image_error"] = available(ImageErrors(options.image_error, measures))
     camera = {name: getattr(options, name) for name in _ONE_CAMERA if getattr(options, name) is not None}
     if options.path or camera:
         kind = options.path or ("" if experiment.way.keyframes else experiment.way.kind)

@@ -195,6 +195,12 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         help="keep the visible set of each N-th frame, and compare it with --verify (25; 0: none)",
     )
     parser.add_argument(
+        "--image-error",
+        type=positive,
+        metavar="N",
+        help="compare each N-th frame with that at error_pixels 0: PSNR, FLIP, depth, silhouette, flicker (none)",
+    )
+    parser.add_argument(
         "--path",
         choices=("orbit", "still"),
         help="move around the scene or stay (still where options or scene name a camera, else orbit)",

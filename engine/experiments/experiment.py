@@ -17,6 +17,7 @@ repeats = 1                  # optional: times that every run is measured, by tu
 size = [1280, 720]           # optional: pixels
 check_every = 25             # optional: of each such frame the visible set is kept, and compared with --verify; 0: none
 baseline = "engine"          # optional: who draws, a name of engine.experiments.baseline
+image_error = true           # optional: every 25th frame is compared with that at error_pixels = 0, untimed
 
 [[keyframes]]                # optional, instead of path: cameras of a Catmull-Rom way
 eye = [0, 1, 5]
@@ -25,6 +26,10 @@ up = [0, 1, 0]               # optional, as are fov_degrees, near and orthograph
 
 [settings]                   # optional: fields of engine.settings.FrameSettings
 [build]                      # optional: fields of engine.settings.BuildSettings; the scene must be a mesh
+
+[image_error]                # optional, instead of true: each `every`-th frame, and some of the measures that
+every = 25                   # engine.experiments.image_error defines; default: all of them, flip if it is installed
+measures = ["psnr", "flip", "depth", "silhouette", "flicker"]
 
 [sweep]                      # optional: what is varied; every combination is one run
 mode = "grid"                # optional; "list": the lists side by side, all of one length
@@ -42,6 +47,7 @@ from typing import Any
 
 from engine.commands.scenes import MESH_SUFFIXES, SCENE_SUFFIXES
 from engine.experiments.baseline import BASELINES
+from engine.experiments.image_error import ImageErrors, image_errors_from
 from engine.experiments.way import Way, read_way
 from engine.settings import BuildSettings, FrameSettings, settings_from
 
@@ -51,7 +57,7 @@ BUILD_FIELDS = {one.name for one in dataclasses.fields(BuildSettings)}
 PLACE_FIELDS = {"size", "scene", "instances", "baseline"}
 _COUNTS = {"frames": 1, "warm_up": 0, "repeats": 1, "check_every": 0}  # and the least of each
 _KEYS = {"name", "scene", "instances", "spacing", "path", "closed", "units", "keyframes", "size", "baseline"}
-_KEYS |= {"settings", "build", "sweep", *_COUNTS}
+_KEYS |= {"settings", "build", "sweep", "image_error", *_COUNTS}
 _QUICK_SIDE, _QUICK_INSTANCES = 160, 1000
 
 
@@ -92,6 +98,7 @@ class Experiment:
     size: Any = (1280, 720)
     check_every: int = 25
     baseline: str = "engine"
+    image_error: ImageErrors | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     build: dict[str, Any] = field(default_factory=dict)
     variants: tuple[dict[str, Any], ...] = ({},)
@@ -155,6 +162,7 @@ def quick(experiment: Experiment) -> Experiment:
         warm_up=1,
         repeats=1,
         check_every=1,
+        image_error=experiment.image_error and dataclasses.replace(experiment.image_error, every=1),
         size=_small_size(experiment.size, share),
         variants=tuple(variants),
     )
@@ -166,6 +174,7 @@ def _experiment(content: dict[str, Any], path: Path) -> Experiment:
         if name in content and not isinstance(content[name], kind):
             raise ValueError(f"{name} is {content[name]!r}; expected {kind.__name__}")
     known = {name: content[name] for name in Experiment.__dataclass_fields__ if name in content}
+    known["image_error"] = image_errors_from(content.get("image_error", False))
     way = read_way({name: content[name] for name in ("path", "closed", "units", "keyframes") if name in content}, path)
     values: dict[str, Any] = {"name": path.stem} | known
     return Experiment(**values, folder=path.parent, way=way, variants=_variants(content))

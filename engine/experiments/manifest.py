@@ -9,10 +9,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from engine import __version__
 from engine.commands.scenes import MESH_SUFFIXES
 from engine.experiments.experiment import Experiment, Run
+from engine.experiments.image_error import FLIP_PACKAGE, ImageErrors
 from engine.experiments.scenes import Scenes, file_hash, scene_files
+from engine.scene import Scene
 from engine.settings import BuildSettings, FrameSettings, settings_from
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ def describe(device: "Device", experiment: Experiment, assets: dict[str, dict[st
             "warm_up": experiment.warm_up,
             "repeats": experiment.repeats,
             "check_every": experiment.check_every,
+            "image_error": _image_error(experiment.image_error),
         },
         "settings": _plain(settings_from(FrameSettings, experiment.settings)),
         "build": settings_from(BuildSettings, experiment.build),
@@ -65,6 +70,18 @@ def describe_run(run: Run, hashes: list[str]) -> dict[str, Any]:
         "settings": _plain(run.frame),
         "build": run.build,
     }
+
+
+def _image_error(errors: ImageErrors | None) -> dict[str, Any] | None:
+    """Return what is measured of the image error, and by which version of the package that measures FLIP."""
+    return None if errors is None else asdict(errors) | {"flip_evaluator": _version(FLIP_PACKAGE)}
+
+
+def describe_scene(scene: Scene) -> dict[str, int]:
+    """Return how many instances a scene has, and how many triangles their source meshes have together."""
+    triangles = np.concatenate([asset.mesh_triangles["source"] for asset in scene.assets]).astype(np.int64)
+    live = scene.instances["mesh"][scene.live_slots]
+    return {"instances": scene.instance_count, "triangles": int(triangles[live].sum())}
 
 
 def describe_assets(scenes: Scenes, runs: list[Run]) -> tuple[dict[str, dict[str, Any]], list[list[str]]]:

@@ -8,6 +8,18 @@ from typing import Any
 
 from engine.experiments.results import Results
 
+# What is measured of the image error, with its axis title in figures.
+ERROR_UNITS = {
+    "psnr_db": "PSNR (dB)",
+    "flip": "mean FLIP (0 to 1)",
+    "depth_error_median": "depth error, median (relative)",
+    "depth_error_p99": "depth error, 99 % (relative)",
+    "silhouette_share": "silhouette error (share of pixels)",
+    "silhouette_pixels": "silhouette error, largest (pixels)",
+    "flicker": "flicker (RMS, 0 to 1)",
+}
+_NO_ERRORS = ("kind", "run", "frame")  # keys of such a line that are no measure
+
 
 def table(results: Results) -> str:
     """Return medians and 5 to 95 % ranges: of one run for each pass, of several for each run."""
@@ -22,7 +34,7 @@ def table(results: Results) -> str:
         lines = [head, *_run_rows(results)]
     if incomplete := sum(not frame["statistics"]["is_complete"] for frame in results.frames):
         lines.append(f"{incomplete} frames are incomplete: the queues cannot grow further; raise --error-pixels")
-    return "\n".join(lines)
+    return "\n".join([*lines, *image_error_lines(results)])
 
 
 def _pass_rows(frames: list[dict[str, Any]]) -> list[str]:
@@ -48,17 +60,51 @@ def _run_rows(results: Results) -> list[str]:
     return _aligned(titles, rows)
 
 
-def _aligned(titles: list[str], rows: list[list[Any]]) -> list[str]:
+def error_names(results: Results) -> list[str]:
+    """Return what was measured of the image error, in the order of the lines."""
+    return list(dict.fromkeys(name for record in results.image_errors for name in record if name not in _NO_ERRORS))
+
+
+def error_values(results: Results, run: int, name: str) -> list[float]:
+    """Return one measure of the compared frames of a run that have one; the PSNR of equal images is infinite."""
+    values = [one[name] for one in results.image_errors if one["run"] == run and name in one]
+    if name == "psnr_db":
+        return [float("inf") if value is None else value for value in values]
+    return [value for value in values if value is not None]
+
+
+def image_error_lines(results: Results) -> list[str]:
+    """Return a table of the medians of each run, and what it lacks; nothing where no images were compared."""
+    asked = results.manifest["experiment"].get("image_error")
+    if not asked or not results.image_errors:
+        return []
+    names = [name for name in error_names(results) if name in ERROR_UNITS]
+    runs = [run for run in results.runs if any(one["run"] == run["run"] for one in results.image_errors)]
+    rows = [[run["label"], *(spread(error_values(results, run["run"], name))[0] for name in names)] for run in runs]
+    lines = ["", "image error, medians of the compared frames", *_aligned(["run", *names], rows, "{:.4g}")]
+    labels = {run["run"]: run["label"] for run in results.runs}
+    for one in results.image_errors:
+        if "skipped" in one:
+            lines.append(f"{labels[one['run']]}, frame {one['frame']}: not compared, {one['skipped']}")
+        elif one["reference_error_pixels"] > 0.0:
+            tau = one["reference_error_pixels"]
+            lines.append(f"{labels[one['run']]}, frame {one['frame']}: compared with tau = {tau:g} pixels, not 0")
+    if "flip" not in asked["measures"] and asked["flip_evaluator"] is None:
+        lines.append("flip is not measured: the package flip-evaluator is not installed")
+    return lines
+
+
+def _aligned(titles: list[str], rows: list[list[Any]], numbers: str = "{:.3f}") -> list[str]:
     """Return lines with columns of equal width: words to the left, numbers and their titles to the right."""
-    texts = [titles, *([_shown(value) for value in row] for row in rows)]
+    texts = [titles, *([_shown(value, numbers) for value in row] for row in rows)]
     widths = [max(9, *map(len, column)) for column in zip(*texts)]
     widths[0] = max(len(text[0]) for text in texts)
     return ["  ".join([text[0].ljust(widths[0]), *map(str.rjust, text[1:], widths[1:])]) for text in texts]
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, numbers: str) -> str:
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return numbers.format(value)
     return str(value)
 
 
@@ -72,21 +118,28 @@ def spread(values: Sequence[float]) -> list[float]:
 
 
 def write_csv(path: str | Path, results: Results) -> None:
-    """Write one row for each measured frame: run, what the sweep varies, times by pass, triangles and clusters."""
+    """Write one row for each measured frame: run, what the sweep varies, times by pass, triangles and clusters.
+
+    The image error of a frame stands in the rows of all repeats; empty: it was not compared, or has no such value.
+    """
     varied = list(dict.fromkeys(name for run in results.runs for name in run["variant"]))
     labels = list(dict.fromkeys(name for frame in results.frames for name in frame["statistics"]["passes_ms"]))
     runs = {run["run"]: run["variant"] for run in results.runs}
+    errors = {(one["run"], one["frame"]): one for one in results.image_errors}
+    measures = [name for name in error_names(results) if name != "skipped"]
     with open(path, "w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         titles = ["run", *varied, "repeat", "frame", "wall_ms", *(f"{label}_ms" for label in labels)]
-        writer.writerow([*titles, "triangles", "clusters", "is_complete"])
+        writer.writerow([*titles, "triangles", "clusters", "is_complete", *measures])
         for frame in results.frames:
             values, variant = frame["statistics"], runs[frame["run"]]
             row = [frame["run"], *(_cell(variant.get(name, "")) for name in varied)]
             row += [frame["repeat"], frame["frame"], frame["wall_ms"]]
             row += [values["passes_ms"].get(label, "") for label in labels]
             counts = [sum(values[kind].values()) for kind in ("triangles", "clusters")]
-            writer.writerow([*row, *counts, int(values["is_complete"])])
+            found = errors.get((frame["run"], frame["frame"]), {})
+            measured = ["" if found.get(name) is None else found[name] for name in measures]
+            writer.writerow([*row, *counts, int(values["is_complete"]), *measured])
 
 
 def _cell(value: Any) -> Any:

@@ -5,7 +5,9 @@ kind "run"           one line for each run: its number `run`, `label`, `variant`
 kind "frame"         `run`, `repeat`, `frame`, `wall_ms` and `statistics` (docs/statistics.md), `passes_ms` among them
 kind "set"           `run`, `frame`, `clusters` and `sha256` of the sorted visible clusters of one frame
 kind "verification"  `run`, `frame`, `comparison`, and what was `compared`, the `ties` and `differences` (--verify)
-kind "done"          `run` and `repeat` (or `verification`): what the lines before it say of them is complete
+kind "scene"         `run`, `instances`, and `triangles`: of their source meshes, all instances together
+kind "image_error"   `run`, `frame`, and what engine.experiments.image_comparison.errors_of measures of one frame
+kind "done"          `run` and `repeat` (or `verification`, `image_error`): the lines about them before it are all
 """
 
 import json
@@ -19,6 +21,7 @@ from engine.commands.frames import to_json
 from engine.experiments import manifest as manifests
 
 VERIFICATION = "verification"  # stands for the repeat of a finished verification
+IMAGE_ERROR = "image_error"  # likewise, of finished comparisons with tau = 0
 
 
 @dataclass
@@ -30,6 +33,8 @@ class Results:
     frames: list[dict[str, Any]] = field(default_factory=list)
     sets: list[dict[str, Any]] = field(default_factory=list)
     verifications: list[dict[str, Any]] = field(default_factory=list)
+    scenes: list[dict[str, Any]] = field(default_factory=list)
+    image_errors: list[dict[str, Any]] = field(default_factory=list)
     done: set[tuple[int, int | str]] = field(default_factory=set)
 
 

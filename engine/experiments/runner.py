@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from engine.camera import Camera
 from engine.experiments import manifest as manifests
 from engine.experiments.baseline import BASELINES, Drawer
 from engine.experiments.experiment import Experiment, Run
-from engine.experiments.results import VERIFICATION, ResultFile, Results, read_results
+from engine.experiments.results import IMAGE_ERROR, VERIFICATION, ResultFile, Results, read_results
 from engine.experiments.scenes import Scenes
 from engine.scene import Scene
 from engine.settings import FrameSettings
@@ -78,10 +79,43 @@ def execute(
         if repeat == 0 and experiment.check_every:
             sets = visible_sets(drawer, scene, cameras, run.frame, run.size, experiment.check_every)
             records += [{"kind": "set", "run": run.number, **record} for record in sets]
-        results.add(run.number, repeat, sorted(records, key=lambda one: (one["kind"], one["frame"])))
+        records.sort(key=lambda one: (one["kind"], one["frame"]))
+        if repeat == 0:
+            records.append({"kind": "scene", "run": run.number, **manifests.describe_scene(scene)})
+        results.add(run.number, repeat, records)
+    if experiment.image_error:
+        _compare_images(device, experiment, runs, scenes, results, drawers, progress)
     if verify:
         drawers.clear()  # the comparisons have drawers of their own
         _verify(device, experiment, runs, scenes, results, progress)
+
+
+def _compare_images(
+    device: "Device",
+    experiment: Experiment,
+    runs: list[Run],
+    scenes: Scenes,
+    results: ResultFile,
+    drawers: dict[str, Drawer],
+    progress: Progress,
+) -> None:
+    from engine.experiments.image_comparison import errors_along
+    from engine.renderer import Renderer
+
+    assert experiment.image_error
+    reference = Renderer(device)
+    for run in runs:
+        if (run.number, IMAGE_ERROR) in results.done:
+            continue
+        scene = scenes.open(run)
+        cameras = experiment.way.cameras(scene, experiment.frames, run.size)
+        if run.baseline not in drawers:
+            drawers[run.baseline] = BASELINES[run.baseline](device)
+        count = partial(progress, f"image error of run {run.number + 1} of {len(runs)}")
+        drawer = drawers[run.baseline]
+        found = errors_along(drawer, reference, run, scene, cameras, experiment.image_error, count)
+        records = [{"kind": IMAGE_ERROR, "run": run.number, **record} for record in found]
+        results.add(run.number, IMAGE_ERROR, records)
 
 
 def _verify(

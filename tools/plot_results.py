@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Draw the results of `microlith bench --json` as PNG and SVG figures, and write them up as results.md.
+
+    python tools/plot_results.py tau.jsonl instances.jsonl -o figures
+
+Which figures there are depends on what was varied and measured; a line says which were left out, and why. Needs
+matplotlib: pip install "microlith[experiments]".
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from engine.experiments.report import error_names, error_values, spread, verification_lines
+from engine.experiments.results import Results, read_results
+from engine.settings import BuildSettings, FrameSettings
+
+try:
+    import matplotlib
+except ImportError:
+    sys.exit('plot_results: needs matplotlib; pip install "microlith[experiments]"')
+
+from tools import result_series as series
+from tools.result_figures import FIGURES, STYLE
+
+_DEFAULTS = {"settings": FrameSettings(), "build": BuildSettings()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw all figures of the files named on the command line; 1 and one line where that fails."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS.jsonl", help="what bench --json wrote")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="where the figures go")
+    options = parser.parse_args(arguments)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        sections = []
+        for path, name in zip(options.results, unique_names(options.results)):
+            results = read_results(path)
+            if not results.frames:
+                raise ValueError(f"{path}: holds no finished run")
+            drawn, left_out = draw(results, options.output, name)
+            sections.append(section(results, path.name, drawn, left_out))
+            print("".join(f"{name}: no figure {line}\n" for line in left_out), end="")
+        text = "# Results\n\n" + "\n".join(sections)
+        (options.output / "results.md").write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        print(f"plot_results: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def unique_names(paths: Sequence[Path]) -> list[str]:
+    """Return the stem of each path, with a number behind where another one has it, too."""
+    stems = [path.stem for path in paths]
+    return [stem if stems.count(stem) == 1 else f"{stem}_{number + 1}" for number, stem in enumerate(stems)]
+
+
+def draw(results: Results, folder: Path, name: str) -> tuple[dict[str, str], list[str]]:
+    """Write every figure that the results support as NAME_FIGURE.png and .svg.
+
+    Returns the file stem of each by its title, and a line for each figure that was left out.
+    """
+    drawn, left_out = {}, []
+    with matplotlib.rc_context(STYLE):
+        for kind, make in FIGURES.items():
+            figure = make(results)
+            if isinstance(figure, str):
+                left_out.append(f"{kind}: {figure}")
+                continue
+            stem = f"{name}_{kind}"
+            figure.savefig(folder / f"{stem}.png")
+            figure.savefig(folder / f"{stem}.svg", metadata={"Date": None})
+            drawn[(make.__doc__ or kind).strip()] = stem
+    return drawn, left_out
+
+
+def section(results: Results, file: str, drawn: dict[str, str], left_out: list[str]) -> str:
+    """Return the Markdown of one result file: manifest, a row for each run, figures, and what was left out."""
+    name = results.manifest["experiment"]["name"]
+    lines = [f"## {name}", "", *_table(["", ""], manifest_rows(results, file)), ""]
+    lines += [*_table(*run_table(results)), ""]
+    lines += ["Medians over all frames and repeats, in brackets 5 to 95 %.", ""]
+    checks = verification_lines(results)[0]
+    lines += [*(f"- verified: {line}" for line in checks), *([""] if checks else [])]
+    for title, stem in drawn.items():
+        lines += [f"![{title}]({stem}.png)", "", f"{title} ([SVG]({stem}.svg))", ""]
+    return "\n".join([*lines, *(f"- no figure {line}" for line in left_out)]) + "\n"
+
+
+def manifest_rows(results: Results, file: str) -> list[list[str]]:
+    """Return what the numbers depend on, in pairs of name and value."""
+    manifest, experiment = results.manifest, results.manifest["experiment"]
+    device, machine, way = manifest["device"], manifest["machine"], experiment["way"]
+    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items() if version)
+    memory = machine["memory_bytes"]
+    processor = f"{machine['processor']}, {machine['cores']} cores" + (f", {memory / 2**30:.0f} GiB" if memory else "")
+    assets = [f"{one['name']} ({one['bytes']:,} bytes, {key[:12]})" for key, one in manifest["assets"].items()]
+    path = way["kind"] or "still where the scene has a camera, else orbit"
+    repeats = f"{experiment['frames']} frames after {experiment['warm_up']}, {experiment['repeats']} times"
+    done = len(series.measured_runs(results))
+    return [
+        ["results", f"{file}, {done} of {len(results.runs)} runs"],
+        ["commit", f"{manifest['commit'] or 'of version ' + manifest['microlith']}, {manifest['time']}"],
+        ["adapter", f"{device['adapter']}, {device['driver']}, {device['backend']}"],
+        ["machine", f"{processor}, {machine['system']}, Python {machine['python']}"],
+        ["packages", versions],
+        ["path", f"{path}, {repeats}"],
+        ["settings", _changed(results, "settings")],
+        ["build", _changed(results, "build")],
+        ["assets", "; ".join(assets)],
+    ]
+
+
+def _changed(results: Results, kind: str) -> str:
+    """Return the settings that differ from the defaults, of those that all runs share."""
+    default, varied = _DEFAULTS[kind], series.varied_fields(results)
+    found = []
+    for name, value in results.runs[0][kind].items():
+        usual = getattr(default, name, None)
+        usual = list(usual) if isinstance(usual, tuple) else usual
+        if name not in varied and value != usual:
+            found.append(f"{name} = {series.shown(value)}")
+    return ", ".join(found) or "the defaults"
+
+
+def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Return titles and a row for each measured run."""
+    scenes = {one["run"]: one for one in results.scenes}
+    errors = error_names(results)
+    rows = []
+    for run in series.measured_runs(results):
+        number = run["run"]
+        scene = scenes.get(number, {})
+        row = [run["label"], run["scene"], "x".join(map(str, run["size"]))]
+        row += [f"{scene[name]:,}" if name in scene else "" for name in ("instances", "triangles")]
+        row += [f"{spread(series.samples(results, number, 'triangles'))[0]:,.0f}"]
+        row += [_spread(series.samples(results, number, "ms"))]
+        row += [_spread([frame["wall_ms"] for frame in series.frames_of(results, number)])]
+        row += [_middle(error_values(results, number, name)) for name in errors if name in series.TABLE_ERRORS]
+        rows.append(row)
+    titles = ["run", "scene", "image", "instances", "triangles in it", "drawn", series.time_title(results), "wall (ms)"]
+    return [*titles, *(series.TABLE_ERRORS[name] for name in errors if name in series.TABLE_ERRORS)], rows
+
+
+def _spread(values: list[float]) -> str:
+    middle, low, high = spread(values)
+    return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _middle(values: list[float]) -> str:
+    return f"{spread(values)[0]:.4g}" if values else ""
+
+
+def _table(titles: list[str], rows: list[list[str]]) -> list[str]:
+    lines: list[list[Any]] = [titles, ["---"] * len(titles), *rows]
+    return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
