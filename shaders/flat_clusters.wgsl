@@ -82,8 +82,8 @@ fn flat_clusters(
             count_culled_triangles(outcome, triangle_count(cluster));
         }
     }
+    workgroupBarrier(); // the lanes of a subgroup are together again
     let bin_ends = append(PHASE_MAIN, outcome == OUTCOME_KEPT, bin, view_instance, address);
-    workgroupBarrier();
     if (lane % min(subgroup_size, LANES) == 0u) { // all lanes of a subgroup have the same ends
         size_raster_passes(PHASE_MAIN, bin_ends);
     }

@@ -2,10 +2,11 @@
 
 import wgpu
 
+from engine import layout
 from engine.frame.context import Context, PhasePass, set_immediates
 
 _LANES = 64
-_FOLD = 32768
+_FOLD = int(layout.CONSTANTS["DISPATCH_FOLD"])
 
 
 class FlatInstances(PhasePass):

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine import layout
 
-TRIANGLE_BITS = 7
+TRIANGLE_BITS = int(layout.CONSTANTS["MAX_CLUSTER_TRIANGLES"] - 1).bit_length()
 _MIRRORED = layout.CONSTANTS["INSTANCE_MIRRORED"]
 
 

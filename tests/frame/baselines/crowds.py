@@ -16,6 +16,7 @@ CAMERAS = [
     Camera(eye=(0.0, 0.2, 0.9), target=(2.0, 0.0, -3.0), near=0.3),  # cuts an instance
     Camera(eye=(0.0, 0.0, 0.1), target=(2.0, 0.0, -3.0), fov_degrees=80.0),  # inside of one
 ]
+ABOVE = Camera(eye=(1.2, 5.0, 4.0), target=(1.2, 0.0, -1.2))
 
 
 def row(asset_path) -> Scene:
@@ -28,6 +29,18 @@ def row(asset_path) -> Scene:
     transforms[3, :, :3] *= [1.0, 1.7, 0.6]
     transforms[5, 2, 3] = 30.0
     scene.add_asset(0, transforms)
+    return scene
+
+
+def mixed(*asset_paths) -> Scene:
+    """Return two instances of each asset, all 2 m wide and seen by ABOVE; those of an asset do not come together."""
+    scene = Scene([open_asset(path) for path in asset_paths])
+    for turn in range(2):
+        for number, asset in enumerate(scene.assets):
+            low, high = asset.bounds()
+            transform = np.eye(3, 4) * (2.0 / (high - low).max())
+            transform[:, 3] = -transform[:, :3] @ (0.5 * (low + high)) + [2.5 * number, 0.0, -2.5 * turn]
+            scene.add_asset(number, transform[None])
     return scene
 
 
