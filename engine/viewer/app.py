@@ -138,6 +138,7 @@ class Window:
     def _on_drop(self, _window: Any, paths: Any) -> None:
         shift = any(glfw.get_key(self.glfw_window, key) for key in (glfw.KEY_LEFT_SHIFT, glfw.KEY_RIGHT_SHIFT))
         self.actions.open([Path(path) for path in paths], add=bool(shift))
+        self.canvas.request_draw()  # which asks how far the job is; a drop is no event of rendercanvas
 
     def _on_focus(self, _window: Any, is_focused: int) -> None:
         self.canvas.request_draw()
@@ -173,6 +174,7 @@ class Window:
             self._draw_above()
         except Exception as error:
             self._report(error)
+        self.actions.after_draw()
         self._cpu_ms = 1000.0 * (time.perf_counter() - begun)
         self._frames_due = max(self._frames_due - 1, 0)
         self._has_rested |= not self.live.is_pending
@@ -204,7 +206,6 @@ class Window:
         self.actions.handle_clicks()
         self.draw_overlays(self.live.target())
         self.gui.draw()
-        self.actions.after_draw()
 
     def _note(self, arrived: list[tuple[Sent, FrameStatistics]]) -> None:
         """Keep what the frames that came back tell."""

@@ -9,7 +9,7 @@ from imgui_bundle import imgui, implot
 from wgpu.utils.imgui import ImguiRenderer, ImguiWgpuBackend
 
 from engine.gpu.device import Device
-from engine.viewer.panels import style
+from engine.viewer.panels import style, widgets
 from engine.viewer.panels.messages import Rectangle
 
 _FALLBACK = "Debug##Default"  # of imgui, for what is drawn outside of any window
@@ -38,7 +38,8 @@ class _PanelRenderer(ImguiRenderer):
         return not _holds(self._free, x, y) or any(_holds(rectangle, x, y) for rectangle in self._floating)
 
     def _draw_panels(self) -> None:
-        self._free = self._panels()
+        with widgets.balanced():
+            self._free = self._panels()
         windows = imgui.get_current_context().windows
         self._floating = [
             (one.pos.x, one.pos.y, one.size.x, one.size.y)

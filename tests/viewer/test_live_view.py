@@ -116,7 +116,9 @@ def test_a_held_set_is_seen_from_elsewhere_and_at_every_size(device, sample_asse
     np.testing.assert_array_equal(live.view.renderer.read_visible_clusters(), set_then)
     live.settle()
     np.testing.assert_array_equal(live.view.renderer.read_visible_clusters(), set_then)
-    live.view.held = None
+    live.view.settings = FrameSettings(queue_items=4, candidate_groups=4, visible_clusters=4)
+    np.testing.assert_array_equal(live.settle(), held)
+    live.view.held, live.view.settings = None, FrameSettings()
     assert (live.settle() != held).any(), "culling follows the camera again"
     assert not live.errors
 
