@@ -110,9 +110,13 @@ class Gui:
         """Draw on another device from now on, for which the canvas is configured; panels stay as they are."""
         self._device = device
         self._renderer._backend = ImguiWgpuBackend(device.wgpu_device, self._canvas_format())
-        for texture in imgui.get_platform_io().textures:  # imgui asks for those anew that it still needs
+        for texture in imgui.get_platform_io().textures:
+            is_wanted = texture.status != imgui.ImTextureStatus.want_destroy
             texture.set_tex_id(0)
-            texture.set_status(imgui.ImTextureStatus.destroyed)
+            texture.set_status(imgui.ImTextureStatus.want_create if is_wanted else imgui.ImTextureStatus.destroyed)
+            # The backend uploads this part of it, which is what changed last, and may be empty.
+            rectangle = texture.update_rect
+            rectangle.x, rectangle.y, rectangle.w, rectangle.h = 0, 0, texture.width, texture.height
 
     def _canvas_format(self) -> str:
         return self._canvas.get_wgpu_context().get_configuration()["format"]

@@ -1,6 +1,6 @@
 """Pieces that several panels are made of: numbers, bars, swatches, help texts, tables of two columns."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 
 from imgui_bundle import imgui
@@ -13,7 +13,7 @@ _TIP_FONT_SIZES = 26.0  # width at which a help text wraps
 
 
 @contextmanager
-def balanced() -> Iterator[None]:
+def balanced() -> Generator[None]:
     """End in imgui what an error inside leaves begun, so that others can go on drawing; the error goes on, too."""
     before, io = imgui.internal.ErrorRecoveryState(), imgui.get_io()
     imgui.internal.error_recovery_store_state(before)

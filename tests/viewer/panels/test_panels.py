@@ -126,11 +126,15 @@ def test_an_error_in_a_panel_stands_in_its_place(full, monkeypatch):
 
 
 def test_an_error_outside_of_panels_leaves_imgui_ready_for_the_next_frame(window):
-    def content():
-        with pytest.raises(ValueError, match="it failed"), widgets.balanced():
+    def fail():
+        with widgets.balanced():
             imgui.begin("window")
             imgui.begin_child("child")
             raise ValueError("it failed")
+
+    def content():
+        with pytest.raises(ValueError, match="it failed"):
+            fail()
         imgui.text_unformatted("goes on")
 
     assert "goes on" in window.show(content)
