@@ -45,8 +45,10 @@ def run(options: argparse.Namespace) -> int:
     """Show the window until it is closed; return the exit code of the command."""
     window = Window(options)
     window.actions.open([Path(path) for path in options.scene])
-    loop.run()
-    window.close()
+    try:
+        loop.run()
+    finally:
+        window.close()
     return 0
 
 
@@ -125,7 +127,13 @@ class Window:
         self.canvas.request_draw()
 
     def _on_event(self, event: dict[str, Any]) -> None:
-        """Take an event that no panel wanted."""
+        """Take an event that no panel wanted; an error becomes a message."""
+        try:
+            self._take_event(event)
+        except Exception as error:
+            self._report(error)
+
+    def _take_event(self, event: dict[str, Any]) -> None:
         is_key = event["event_type"] == "key_down" and not self.gui.takes_keys
         if is_key and keys.dispatch(event["key"], event["modifiers"], self.state, self.actions):
             return
@@ -238,7 +246,7 @@ class Window:
         log.debug("error while drawing", exc_info=error)
         if is_device_lost(error) and self._recoveries < MOST_RECOVERIES:
             self._recoveries += 1
-            log.error("the graphics device was lost (%s); opening it again", text[:200])
+            log.error("the graphics device was lost; opening it again")
             try:
                 self._open_device_again()
             except Exception as second:
