@@ -6,7 +6,9 @@ window_actions.py holds what keys, menus and panels may ask for; LiveView draws 
 import argparse
 import logging
 import math
+import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +54,22 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def check_screen() -> None:
+    """Raise RuntimeError where there is no screen for a window; glfw itself would end the process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", glfw.GLFWError)
+        if not glfw.init():
+            names = "DISPLAY and WAYLAND_DISPLAY name none; " if sys.platform == "linux" else ""
+            raise RuntimeError(f"there is no screen for a window ({names}`microlith render` needs none)")
+
+
 class Window:
     """A window with one scene."""
 
     def __init__(self, options: argparse.Namespace):
         from engine.commands.frames import frame_settings
 
+        check_screen()
         self.state = ViewerState(settings=frame_settings(options))
         self._adapter_text = options.adapter
         self.device = open_device(options.adapter)
