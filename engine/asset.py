@@ -4,9 +4,11 @@ The file is described in asset_file.py; builder/asset_writer.py writes it.
 """
 
 import json
+import mmap
 import threading
 import zlib
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,9 @@ def open_asset(path: str | Path) -> "Asset":
     try:
         if path.stat().st_size < asset_file.HEADER.itemsize:
             raise ValueError("is too short to be a .mlith asset")
-        return Asset(path, np.asarray(np.memmap(path, np.uint8, "r")))  # slices of a plain array cost less
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return Asset(path, np.frombuffer(mapped, np.uint8), mapped.size)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -43,9 +47,12 @@ class Asset:
     mesh_names, material_names: lists of str; metadata: dict (sources, settings, versions, report).
     """
 
-    def __init__(self, path: Path, data: np.ndarray) -> None:
-        """Check and cut `data` (n,) uint8, the bytes of the file; raise ValueError with the reason it is refused."""
-        self.path = path
+    def __init__(self, path: Path, data: np.ndarray, file_bytes: Callable[[], int] | None = None) -> None:
+        """Check and cut `data` (n,) uint8, the bytes of the file; raise ValueError with the reason it is refused.
+
+        `file_bytes` says how large the file is now, where `data` is mapped.
+        """
+        self.path, self._file_bytes = path, file_bytes
         self._data = data
         sections, pages_end = _sections(data)
         tables = {name: _table(sections[name], name, dtype) for name, dtype in asset_file.TABLES.items()}
@@ -165,6 +172,8 @@ class Asset:
             return self._pages[page]
 
     def _decode_page(self, page: int, entry: np.void) -> np.ndarray:
+        if self._file_bytes is not None and self._file_bytes() < len(self._data):  # to read on would end the process
+            raise ValueError("was cut short after it was opened")
         stored = self._data[int(entry["offset"]) : int(entry["offset"]) + int(entry["stored_bytes"])]
         if zlib.crc32(stored.data) != entry["checksum"]:
             raise ValueError(f"page {page} is damaged (wrong checksum)")

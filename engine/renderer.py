@@ -145,7 +145,7 @@ class Renderer:
         Raises ValueError where there is no set to keep.
         """
         self.load(scene)
-        self._prepare(settings, size)
+        self._prepare(settings, size, keeps_set)
         self._last_settings = settings
         context, passes = self._context, self._passes
         assert context is not None
@@ -284,11 +284,14 @@ class Renderer:
         assert self._context, "render a frame first"
         return self._context
 
-    def _prepare(self, settings: FrameSettings, size: tuple[int, int]) -> None:
-        """Make anew what a change of scene, size, queues or a pipeline constant concerns."""
+    def _prepare(self, settings: FrameSettings, size: tuple[int, int], keeps_set: bool = False) -> None:
+        """Make anew what a change of scene, size, queues or a pipeline constant concerns.
+
+        With `keeps_set` the queues stay as large as they are, for a visible set lies in them.
+        """
         assert self._scene_buffers
         asked = Capacities.of(settings)
-        if self._capacities is None or asked != self._asked:
+        if self._capacities is None or (asked != self._asked and not keeps_set):
             self._capacities = self._asked = asked
             self._shadow_capacities = Capacities.of_shadows(settings)
         persistent = is_persistent(self.device, settings, self._stood_still)

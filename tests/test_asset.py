@@ -150,6 +150,16 @@ def test_every_cut_short_file_is_refused(path, tmp_path):
         open_asset(tmp_path / "cut.mlith")
 
 
+def test_a_file_that_is_cut_short_while_open_is_an_error(path, tmp_path):
+    file = tmp_path / "copy.mlith"
+    file.write_bytes(path.read_bytes())
+    asset = open_asset(file)
+    asset.page_words(0)
+    os.truncate(file, asset_file.HEADER.itemsize)  # the mapped bytes are gone: to touch them is SIGBUS
+    with pytest.raises(ValueError, match=r"copy\.mlith: was cut short after it was opened"):
+        asset.page_words(0)
+
+
 def test_damaged_bytes_are_an_error_or_change_nothing(path):
     data = np.frombuffer(path.read_bytes(), np.uint8)
     whole, random = read_everything(open_asset(path)), np.random.default_rng(0)

@@ -96,6 +96,8 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if type(error).__name__ == "GPUOutOfMemoryError":  # of wgpu, which a failing command need not import
         return "out of GPU memory; use fewer or smaller assets" + (f" ({text})" if text else "")
+    if text.endswith("device is lost"):  # likewise of wgpu, whatever the call was
+        return "the graphics device was lost"
     if isinstance(error, MemoryError):
         return "out of memory" + (f": {text}" if text else "")
     if isinstance(error, (ValueError, OSError, RuntimeError)) and text:

@@ -121,5 +121,10 @@ def is_device_lost(error: Exception) -> bool:
     return isinstance(error, wgpu.GPUError) and "is lost" in str(error)
 
 
+def check_alive(device: Device) -> None:
+    """Raise a wgpu.GPUError, for which `is_device_lost` holds, where the device is lost; takes some microseconds."""
+    device.wgpu_device.create_buffer(label="probe", size=4, usage=wgpu.BufferUsage.COPY_DST)
+
+
 def _missing(adapter: wgpu.GPUAdapter) -> list[str]:
     return [feature for feature in REQUIRED_FEATURES if feature not in adapter.features]

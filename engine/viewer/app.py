@@ -6,7 +6,9 @@ window_actions.py holds what keys, menus and panels may ask for; LiveView draws 
 import argparse
 import logging
 import math
+import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +47,20 @@ def run(options: argparse.Namespace) -> int:
     """Show the window until it is closed; return the exit code of the command."""
     window = Window(options)
     window.actions.open([Path(path) for path in options.scene])
-    loop.run()
-    window.close()
+    try:
+        loop.run()
+    finally:
+        window.close()
     return 0
+
+
+def check_screen() -> None:
+    """Raise RuntimeError where there is no screen for a window; glfw itself would end the process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", glfw.GLFWError)
+        if not glfw.init():
+            names = "DISPLAY and WAYLAND_DISPLAY name none; " if sys.platform == "linux" else ""
+            raise RuntimeError(f"there is no screen for a window ({names}`microlith render` needs none)")
 
 
 class Window:
@@ -56,6 +69,7 @@ class Window:
     def __init__(self, options: argparse.Namespace):
         from engine.commands.frames import frame_settings
 
+        check_screen()
         self.state = ViewerState(settings=frame_settings(options))
         self._adapter_text = options.adapter
         self.device = open_device(options.adapter)
@@ -125,7 +139,13 @@ class Window:
         self.canvas.request_draw()
 
     def _on_event(self, event: dict[str, Any]) -> None:
-        """Take an event that no panel wanted."""
+        """Take an event that no panel wanted; an error becomes a message."""
+        try:
+            self._take_event(event)
+        except Exception as error:
+            self._report(error)
+
+    def _take_event(self, event: dict[str, Any]) -> None:
         is_key = event["event_type"] == "key_down" and not self.gui.takes_keys
         if is_key and keys.dispatch(event["key"], event["modifiers"], self.state, self.actions):
             return
@@ -138,6 +158,7 @@ class Window:
     def _on_drop(self, _window: Any, paths: Any) -> None:
         shift = any(glfw.get_key(self.glfw_window, key) for key in (glfw.KEY_LEFT_SHIFT, glfw.KEY_RIGHT_SHIFT))
         self.actions.open([Path(path) for path in paths], add=bool(shift))
+        self.canvas.request_draw()  # which asks how far the job is; a drop is no event of rendercanvas
 
     def _on_focus(self, _window: Any, is_focused: int) -> None:
         self.canvas.request_draw()
@@ -173,6 +194,7 @@ class Window:
             self._draw_above()
         except Exception as error:
             self._report(error)
+        self.actions.after_draw()
         self._cpu_ms = 1000.0 * (time.perf_counter() - begun)
         self._frames_due = max(self._frames_due - 1, 0)
         self._has_rested |= not self.live.is_pending
@@ -204,7 +226,6 @@ class Window:
         self.actions.handle_clicks()
         self.draw_overlays(self.live.target())
         self.gui.draw()
-        self.actions.after_draw()
 
     def _note(self, arrived: list[tuple[Sent, FrameStatistics]]) -> None:
         """Keep what the frames that came back tell."""
@@ -237,7 +258,7 @@ class Window:
         log.debug("error while drawing", exc_info=error)
         if is_device_lost(error) and self._recoveries < MOST_RECOVERIES:
             self._recoveries += 1
-            log.error("the graphics device was lost (%s); opening it again", text[:200])
+            log.error("the graphics device was lost; opening it again")
             try:
                 self._open_device_again()
             except Exception as second:

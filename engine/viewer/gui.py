@@ -9,7 +9,7 @@ from imgui_bundle import imgui, implot
 from wgpu.utils.imgui import ImguiRenderer, ImguiWgpuBackend
 
 from engine.gpu.device import Device
-from engine.viewer.panels import style
+from engine.viewer.panels import style, widgets
 from engine.viewer.panels.messages import Rectangle
 
 _FALLBACK = "Debug##Default"  # of imgui, for what is drawn outside of any window
@@ -38,7 +38,8 @@ class _PanelRenderer(ImguiRenderer):
         return not _holds(self._free, x, y) or any(_holds(rectangle, x, y) for rectangle in self._floating)
 
     def _draw_panels(self) -> None:
-        self._free = self._panels()
+        with widgets.balanced():
+            self._free = self._panels()
         windows = imgui.get_current_context().windows
         self._floating = [
             (one.pos.x, one.pos.y, one.size.x, one.size.y)
@@ -109,9 +110,13 @@ class Gui:
         """Draw on another device from now on, for which the canvas is configured; panels stay as they are."""
         self._device = device
         self._renderer._backend = ImguiWgpuBackend(device.wgpu_device, self._canvas_format())
-        for texture in imgui.get_platform_io().textures:  # imgui asks for those anew that it still needs
+        for texture in imgui.get_platform_io().textures:
+            is_wanted = texture.status != imgui.ImTextureStatus.want_destroy
             texture.set_tex_id(0)
-            texture.set_status(imgui.ImTextureStatus.destroyed)
+            texture.set_status(imgui.ImTextureStatus.want_create if is_wanted else imgui.ImTextureStatus.destroyed)
+            # The backend uploads this part of it, which is what changed last, and may be empty.
+            rectangle = texture.update_rect
+            rectangle.x, rectangle.y, rectangle.w, rectangle.h = 0, 0, texture.width, texture.height
 
     def _canvas_format(self) -> str:
         return self._canvas.get_wgpu_context().get_configuration()["format"]

@@ -12,7 +12,7 @@ import wgpu
 
 from engine.camera import Camera, Vector, distance_of
 from engine.frame.statistics import FrameStatistics
-from engine.gpu.device import Device
+from engine.gpu.device import Device, check_alive
 from engine.renderer import Renderer
 from engine.scene import Scene
 from engine.settings import FrameSettings
@@ -22,6 +22,7 @@ from engine.viewer.resolution import DynamicResolution, image_size
 FRAMES_IN_FLIGHT = 2
 SOFTWARE_FRAMES_IN_FLIGHT = 1  # a CPU that plays the GPU gains nothing by a queue, and answers later
 SOFTWARE_SCALE = 0.5  # first guess of what it keeps up with
+SOFTWARE_RESIZE_SECONDS = 0.15  # between frames of new sizes, as the window's edge is dragged; each makes buffers anew
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ class LiveView:
         self.resolution = DynamicResolution(scale=SOFTWARE_SCALE if device.is_software else 1.0)
         self.image_scale = 1.0
         self.drawn_size = (1, 1)  # of the image that is shown
-        self.drawn_camera: Camera | None = None
+        self.drawn_camera: Camera | None = None  # None: the renderer has not drawn yet
         self._context = canvas.get_wgpu_context()
         self._number = 0
+        self._sized: tuple[tuple[int, int], float] = (0, 0), 0.0  # size of the window last drawn for, and since when
         self.use_device(device)
 
     def use_device(self, device: Device) -> None:
@@ -79,7 +81,7 @@ class LiveView:
         self._context.configure(device=device.wgpu_device, format=self.format)
         self._drawn: tuple | None = None  # what the image on the GPU shows
         self._failed: tuple | None = None  # what could not be drawn: it is not tried again
-        self._has_image = False
+        self._has_image, self.drawn_camera = False, None
         self._in_flight = 0
         self._adapted: tuple[FrameSettings, FrameSettings] | None = None  # asked and used
 
@@ -94,7 +96,8 @@ class LiveView:
         """Whether another draw will show something else: a frame is on its way, or the image has yet to sharpen."""
         # The rest may have begun since the latest draw, which then was still a coarse one.
         is_coarse = self._has_image and self.image_scale != 1.0 and self._failed is None
-        is_settling = is_coarse or self.resolution.is_settling(time.monotonic())
+        now = time.monotonic()
+        is_settling = is_coarse or self.resolution.is_settling(now) or self._is_resizing(now)
         return self._in_flight > 0 or self.is_continuous or is_settling
 
     def draw(self, is_moving: bool = False) -> list[tuple[Sent, FrameStatistics]]:
@@ -111,7 +114,8 @@ class LiveView:
         return arrived
 
     def target(self) -> wgpu.GPUTexture:
-        """Return the canvas's texture of this frame."""
+        """Return the canvas's texture of this frame; raises GPUError where the device is lost."""
+        check_alive(self.device)  # wgpu-native ends the process where the surface of a lost device is asked
         return self._context.get_current_texture()
 
     def show(self, target: wgpu.GPUTexture) -> None:
@@ -173,6 +177,8 @@ class LiveView:
             self._has_image = False
             return
         now = time.monotonic()
+        if self._is_resizing(now):
+            return
         scale = self.resolution.choose(is_moving, now)
         size = image_size(self.window_size, scale)
         wish = (self.scene, self.scene.revision, self.camera, self.settings, size, self.held)
@@ -187,6 +193,13 @@ class LiveView:
             self._failed = wish
             raise
         self._drawn, self._failed = wish, None
+        if self._sized[0] != self.window_size:
+            self._sized = self.window_size, now
+
+    def _is_resizing(self, now: float) -> bool:
+        """Return whether the image of the last size serves for this one for a while: frames would pile up."""
+        is_early = now - self._sized[1] < SOFTWARE_RESIZE_SECONDS
+        return self.device.is_software and self._has_image and is_early and self._sized[0] != self.window_size
 
     def _submit(self, size: tuple[int, int], scale: float, now: float, is_moving: bool) -> None:
         assert self.scene

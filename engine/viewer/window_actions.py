@@ -203,8 +203,8 @@ class WindowActions:
             return
         recorder, self._recorder, self.state.is_recording = self._recorder, None, False
         file = free_path(Path.cwd(), "path", CAMERA_SUFFIX[1:])
+        self._player = PathPlayer(recorder.path())  # which can be played also where it cannot be written
         write_path(recorder.path(), file)
-        self._player = PathPlayer(recorder.path())
         self.state.say(f"{len(recorder.keyframes)} keyframes written to {file}")
 
     @reported
@@ -224,9 +224,10 @@ class WindowActions:
             self._capture = StatisticsCapture()
             self.state.is_capturing, self.state.captured_frames = True, 0
             return
-        capture, self._capture, self.state.is_capturing = self._capture, None, False
         file = free_path(Path.cwd(), "capture", "csv")
-        self.state.say(f"{capture.write(file)} frames written to {file}")
+        count = self._capture.write(file)  # where that fails, the capture goes on and nothing is lost
+        self._capture, self.state.is_capturing = None, False
+        self.state.say(f"{count} frames written to {file}")
 
     def capture(self, sent: Sent, statistics: FrameStatistics, sample: FrameSample) -> None:
         """Keep a frame that came back, while a capture runs."""

@@ -5,10 +5,11 @@ import time
 
 import numpy as np
 import pytest
+import wgpu
 from rendercanvas.offscreen import RenderCanvas
 
 from engine.camera import Camera
-from engine.gpu.device import is_device_lost, open_device
+from engine.gpu.device import check_alive, is_device_lost, open_device
 from engine.gpu.shader import ShaderError
 from engine.renderer import Renderer
 from engine.scene import load_scene
@@ -116,7 +117,9 @@ def test_a_held_set_is_seen_from_elsewhere_and_at_every_size(device, sample_asse
     np.testing.assert_array_equal(live.view.renderer.read_visible_clusters(), set_then)
     live.settle()
     np.testing.assert_array_equal(live.view.renderer.read_visible_clusters(), set_then)
-    live.view.held = None
+    live.view.settings = FrameSettings(queue_items=4, candidate_groups=4, visible_clusters=4)
+    np.testing.assert_array_equal(live.settle(), held)
+    live.view.held, live.view.settings = None, FrameSettings()
     assert (live.settle() != held).any(), "culling follows the camera again"
     assert not live.errors
 
@@ -132,6 +135,21 @@ def test_queues_that_are_too_small_grow_without_a_wait(device, sample_asset):
     settings = FrameSettings(error_pixels=0.0)
     expected = Renderer(device).render(live.view.scene, live.view.camera, settings, SIZE).image
     assert np.abs(image.astype(int) - expected).max() <= 2  # ties between coplanar triangles aside
+
+
+def test_frames_of_new_sizes_do_not_pile_up_on_a_software_adapter(live, device, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("engine.viewer.live_view.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(type(device), "is_software", True)
+    live.settle()
+    for width in (SIZE[0] + 10, SIZE[0] + 20):
+        live.canvas.set_logical_size(width, SIZE[1])
+        live.draw()
+    assert live.view.drawn_size == SIZE, "the last image is stretched"
+    assert live.view.is_pending
+    now[0] += 1.0
+    live.settle()
+    assert live.view.drawn_size == (SIZE[0] + 20, SIZE[1])
 
 
 def test_a_failure_is_raised_once_and_the_last_image_stays(live, tmp_path):
@@ -157,7 +175,10 @@ def test_a_lost_device_is_told_and_another_one_goes_on(sample_asset):
     first = open_device()
     live = Canvas(first, load_scene(sample_asset("sphere", 5000)))
     good = live.settle()
+    check_alive(first)
     first.wgpu_device.destroy()
+    with pytest.raises(wgpu.GPUError, match="is lost"):
+        live.view.target()  # before the canvas is asked: in a window that ends the process
     live.view.redraw()
     with contextlib.suppress(Exception):  # the canvas itself cannot present
         live.draw()

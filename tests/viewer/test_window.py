@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 from engine.__main__ import run
 from engine.frame.lighting import background_word
 from engine.settings import FrameSettings
-from tests.viewer.desktop import LEFT, RIGHT, SIZE, WHEEL_UP, Desktop, Viewer, has_desktop
+from tests.viewer.desktop import LEFT, RIGHT, ROOT, SIZE, WHEEL_UP, Desktop, Viewer, has_desktop
 
 MIDDLE = (640, 260)  # of the picture between the panels
 
@@ -70,6 +71,16 @@ def covered_share(image: np.ndarray) -> float:
     background = background_word(FrameSettings())
     color = [background >> shift & 255 for shift in (0, 8, 16)]
     return float((np.abs(image.astype(int) - color) > 1).any(axis=2).mean())
+
+
+def test_without_a_screen_it_says_so(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "WAYLAND_DISPLAY"}
+    environment |= {"DISPLAY": ":no-screen", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "engine", "view"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no screen for a window" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_person_looks_around(viewer, sample_asset, tmp_path):

@@ -13,6 +13,7 @@ from Xlib.xobject.drawable import Window
 
 VERSION = 5
 TIMEOUT_SECONDS = 10.0
+STILL_SECONDS = 0.5  # that a person holds the files over the window, which then has nothing more to draw
 
 
 class Client:
@@ -33,6 +34,7 @@ class Client:
         status = self._wait("XdndStatus", paths)
         if not status[1] & 1:
             raise TimeoutError("the window does not want the files")
+        time.sleep(STILL_SECONDS)
         self._send("XdndDrop", [self._window.id, 0, X.CurrentTime, 0, 0])
         self._wait("XdndFinished", paths)
 

@@ -1,9 +1,12 @@
 """All panels in one window: where they stand by default, and the order they are drawn in."""
 
+import logging
 from types import ModuleType
 
 from imgui_bundle import imgui
 
+from engine.commands.logs import one_line
+from engine.viewer.palette import ERROR
 from engine.viewer.panels import (
     camera,
     funnel,
@@ -20,6 +23,7 @@ from engine.viewer.panels import (
     status,
     timings,
     view_modes,
+    widgets,
 )
 from engine.viewer.state import Actions, ViewerState
 
@@ -66,10 +70,20 @@ def _draw_panel(panel: ModuleType, state: ViewerState, actions: Actions) -> None
     imgui.set_next_window_size((25 * imgui.get_font_size(), 20 * imgui.get_font_size()), imgui.Cond_.first_use_ever)
     is_visible, is_open = imgui.begin(panel.TITLE, True, imgui.WindowFlags_.no_focus_on_appearing)
     if is_visible:
-        panel.draw(state, actions)
+        _draw_content(panel, state, actions)
     imgui.end()
     if not is_open:
         state.hidden_panels.add(panel.TITLE)
+
+
+def _draw_content(panel: ModuleType, state: ViewerState, actions: Actions) -> None:
+    """Draw what is in a panel; an error stands in its place, and all others are drawn."""
+    try:
+        with widgets.balanced():
+            panel.draw(state, actions)
+    except Exception as error:
+        logging.getLogger("engine").debug("the panel %s failed", panel.TITLE, exc_info=error)
+        widgets.wrapped(one_line(error), ERROR)
 
 
 def _raise_panel(state: ViewerState) -> None:

@@ -1,6 +1,7 @@
 """Pieces that several panels are made of: numbers, bars, swatches, help texts, tables of two columns."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 
 from imgui_bundle import imgui
 
@@ -9,6 +10,26 @@ from engine.viewer.panels.style import DIM, EMPTY, packed, vector
 
 _TABLE = imgui.TableFlags_.row_bg | imgui.TableFlags_.borders_inner_v | imgui.TableFlags_.sizing_fixed_fit
 _TIP_FONT_SIZES = 26.0  # width at which a help text wraps
+
+
+@contextmanager
+def balanced() -> Generator[None]:
+    """End in imgui what an error inside leaves begun, so that others can go on drawing; the error goes on, too."""
+    before, io = imgui.internal.ErrorRecoveryState(), imgui.get_io()
+    imgui.internal.error_recovery_store_state(before)
+    try:
+        yield
+    except Exception:
+        switches = ("enable_assert", "enable_debug_log", "enable_tooltip")
+        saved = {name: getattr(io, f"config_error_recovery_{name}") for name in switches}
+        for name in switches:
+            setattr(io, f"config_error_recovery_{name}", name == "enable_debug_log")
+        try:
+            imgui.internal.error_recovery_try_to_recover_state(before)
+        finally:
+            for name, value in saved.items():
+                setattr(io, f"config_error_recovery_{name}", value)
+        raise
 
 
 def mebibytes(count: float) -> str:

@@ -28,6 +28,7 @@ from engine.viewer.panels import (
     style,
     timings,
     view_modes,
+    widgets,
 )
 from engine.viewer.panels.layout import PANELS, TITLES
 from engine.viewer.state import FrameSample
@@ -110,6 +111,33 @@ def test_all_panels_together(full, kind):
     full.state.shows_gui = full.state.shows_help = False
     texts = full.show(lambda: draw_all(full.state, full.actions))
     assert "it is said" in texts and "instances" not in texts
+
+
+def test_an_error_in_a_panel_stands_in_its_place(full, monkeypatch):
+    def draw(*_):
+        imgui.begin_child("child")
+        imgui.begin_table("table", 2)
+        raise ValueError("no such panel today")
+
+    monkeypatch.setattr(scene, "draw", draw)
+    for _ in range(3):
+        texts = full.show(lambda: draw_all(full.state, full.actions))
+        assert "no such panel today" in texts and "instance_nodes" in texts
+
+
+def test_an_error_outside_of_panels_leaves_imgui_ready_for_the_next_frame(window):
+    def fail():
+        with widgets.balanced():
+            imgui.begin("window")
+            imgui.begin_child("child")
+            raise ValueError("it failed")
+
+    def content():
+        with pytest.raises(ValueError, match="it failed"):
+            fail()
+        imgui.text_unformatted("goes on")
+
+    assert "goes on" in window.show(content)
 
 
 def test_a_message_leaves_after_a_while(window):
