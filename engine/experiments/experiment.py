@@ -16,6 +16,8 @@ warm_up = 10                 # optional: frames before the first measured one, w
 repeats = 1                  # optional: times that every run is measured, by turns, so that drift hits all alike
 size = [1280, 720]           # optional: pixels
 check_every = 25             # optional: of each such frame the visible set is kept, and compared with --verify; 0: none
+filler_ms = 2.0              # optional: milliseconds of arithmetic between frames, not timed with them, that keep the
+                             # clocks of a GPU up; wall_ms then holds it; default: 0. Not on adapters that are CPUs
 baseline = "engine"          # optional: who draws, a name of engine.experiments.baseline
 image_error = true           # optional: every 25th frame is compared with that at error_pixels = 0, untimed
 
@@ -52,12 +54,13 @@ from engine.experiments.way import Way, read_way
 from engine.settings import BuildSettings, FrameSettings, settings_from
 
 LARGEST_INSTANCES = 1 << 28
+LARGEST_FILLER_MS = 100.0
 FRAME_FIELDS = {one.name for one in dataclasses.fields(FrameSettings)}
 BUILD_FIELDS = {one.name for one in dataclasses.fields(BuildSettings)}
 PLACE_FIELDS = {"size", "scene", "instances", "baseline"}
 _COUNTS = {"frames": 1, "warm_up": 0, "repeats": 1, "check_every": 0}  # and the least of each
 _KEYS = {"name", "scene", "instances", "spacing", "path", "closed", "units", "keyframes", "size", "baseline"}
-_KEYS |= {"settings", "build", "sweep", "image_error", *_COUNTS}
+_KEYS |= {"settings", "build", "sweep", "image_error", "filler_ms", *_COUNTS}
 _QUICK_SIDE, _QUICK_INSTANCES = 160, 1000
 
 
@@ -97,6 +100,7 @@ class Experiment:
     repeats: int = 1
     size: Any = (1280, 720)
     check_every: int = 25
+    filler_ms: float = 0.0
     baseline: str = "engine"
     image_error: ImageErrors | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -108,6 +112,8 @@ class Experiment:
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise ValueError(f"{name} is {value!r}; use a whole number of at least {least}")
+        if type(self.filler_ms) not in (int, float) or not 0.0 <= self.filler_ms <= LARGEST_FILLER_MS:
+            raise ValueError(f"filler_ms is {self.filler_ms!r}; use a number of 0 to {LARGEST_FILLER_MS:g}")
 
     def runs(self) -> list[Run]:
         """Return every run, checked."""

@@ -46,6 +46,7 @@ def describe(device: "Device", experiment: Experiment, assets: dict[str, dict[st
             "warm_up": experiment.warm_up,
             "repeats": experiment.repeats,
             "check_every": experiment.check_every,
+            "filler_ms": experiment.filler_ms,
             "image_error": _image_error(experiment.image_error),
         },
         "settings": _plain(settings_from(FrameSettings, experiment.settings)),

@@ -14,6 +14,7 @@ from engine.camera import Camera
 from engine.experiments import manifest as manifests
 from engine.experiments.baseline import BASELINES, Drawer
 from engine.experiments.experiment import Experiment, Run
+from engine.experiments.filler import Filler
 from engine.experiments.results import IMAGE_ERROR, VERIFICATION, ResultFile, Results, read_results
 from engine.experiments.scenes import Scenes
 from engine.scene import Scene
@@ -61,6 +62,7 @@ def execute(
 ) -> None:
     """Measure, and with `verify` compare, what `results` does not hold yet; `progress` counts frames."""
     drawers: dict[str, Drawer] = {}
+    filler = Filler(device, experiment.filler_ms) if experiment.filler_ms and not device.is_software else None
     turns = [(repeat, run) for repeat in range(experiment.repeats) for run in runs]
     total = len(turns) * experiment.frames
     for number, (repeat, run) in enumerate(turns):
@@ -71,7 +73,7 @@ def execute(
         if run.baseline not in drawers:
             drawers[run.baseline] = BASELINES[run.baseline](device)
         drawer, records = drawers[run.baseline], []
-        for record in measure(drawer, scene, cameras, run.frame, run.size, experiment.warm_up):
+        for record in measure(drawer, scene, cameras, run.frame, run.size, experiment.warm_up, filler):
             records.append({"kind": "frame", "run": run.number, "repeat": repeat, **record})
             progress("measure", number * experiment.frames + len(records), total)
         for record in records:  # not between the frames: it takes time
@@ -146,8 +148,9 @@ def measure(
     settings: FrameSettings,
     size: tuple[int, int],
     warm_up: int,
+    filler: Filler | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield frame, wall_ms and statistics (FrameStatistics) for each camera.
+    """Yield frame, wall_ms and statistics (FrameStatistics) for each camera; `filler` goes before each frame.
 
     Warm-up frames come first and end where the path begins. A frame for which the queues were too small is measured
     again at the end.
@@ -155,19 +158,24 @@ def measure(
     drawer.render(scene, cameras[-warm_up % len(cameras)], settings, size)  # lets the queues grow
     path = [(number, cameras[number % len(cameras)]) for number in range(-warm_up, len(cameras))]
     again = []  # the queues were too small for them; not before the frames in flight have arrived
-    for number, frame, wall_ms in _frames_in_flight(drawer, scene, path, settings, size):
+    for number, frame, wall_ms in _frames_in_flight(drawer, scene, path, settings, size, filler):
         if number >= 0 and not frame.is_complete:
             again.append(number)
         elif number >= 0:
             yield {"frame": number, "wall_ms": wall_ms, "statistics": frame}
     for number in again:
         drawer.render(scene, cameras[number], settings, size)  # lets them grow
-        [(_, frame, wall_ms)] = _frames_in_flight(drawer, scene, [(number, cameras[number])], settings, size)
+        [(_, frame, wall_ms)] = _frames_in_flight(drawer, scene, [(number, cameras[number])], settings, size, filler)
         yield {"frame": number, "wall_ms": wall_ms, "statistics": frame}
 
 
 def _frames_in_flight(
-    drawer: Drawer, scene: Scene, path: list[tuple[int, Camera]], settings: FrameSettings, size: tuple[int, int]
+    drawer: Drawer,
+    scene: Scene,
+    path: list[tuple[int, Camera]],
+    settings: FrameSettings,
+    size: tuple[int, int],
+    filler: Filler | None,
 ) -> Iterator[tuple[int, Any, float]]:
     """Yield number, statistics and wall milliseconds of each frame of `path`, (number, camera) pairs.
 
@@ -185,6 +193,8 @@ def _frames_in_flight(
             yield tag, frame, (now - then) * 1e3 / len(arrived)
         then = now if arrived else then
         if sent is not None:
+            if filler is not None:
+                filler.submit()
             drawer.submit(scene, sent[1], settings, size, tag=sent[0])
 
 
