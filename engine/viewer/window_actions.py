@@ -57,6 +57,7 @@ class WindowActions:
     def __init__(self, window: "Window", options: argparse.Namespace):
         self._window, self.state, self._options = window, window.state, options
         self._job_adds = False
+        self._cancelled_job: OpenJob | None = None
         self._is_first_scene = True
         self._recorder: PathRecorder | None = None
         self._player: PathPlayer | None = None
@@ -90,7 +91,7 @@ class WindowActions:
     def cancel_job(self) -> None:
         if self.state.job is not None:
             self.state.job.cancel()
-            self.state.job = None
+            self._cancelled_job, self.state.job = self.state.job, None
 
     def _poll_job(self) -> None:
         job = self.state.job
@@ -336,8 +337,9 @@ class WindowActions:
 
     def finish(self) -> None:
         """End what runs, and write what is being recorded, when the window closes."""
-        if self.state.job is not None:
-            self.state.job.cancel(wait=True)
+        self.cancel_job()
+        if self._cancelled_job is not None:  # its build may still be ending
+            self._cancelled_job.cancel(wait=True)
         self.thaw()
         if self._capture is not None:
             self.toggle_capture()
