@@ -1,7 +1,7 @@
 """Work between frames that keeps the clocks of a GPU up.
 
-A frame of half a millisecond, sent by a host that needs longer than that, leaves a GPU idle most of the time; its driver
-then lowers the clocks, now for this run and now for that, and times jump by a factor of two.
+A frame of half a millisecond, sent by a host that needs longer than that, leaves a GPU idle most of the time; then its
+driver lowers the clocks, now for this run and now for that, and times jump by a factor of two.
 """
 
 import time
