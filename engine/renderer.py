@@ -21,7 +21,7 @@ from engine.frame.present import Present
 from engine.frame.queues import PHASES, Capacities, Queues
 from engine.frame.scene_buffers import Progress, SceneBuffers
 from engine.frame.shadow_maps import ShadowMaps
-from engine.frame.statistics import FrameStatistics, counted
+from engine.frame.statistics import FrameStatistics, Pending, counted
 from engine.frame.view import ViewResources
 from engine.gpu.device import Device
 from engine.gpu.readback import ReadbackRing
@@ -43,20 +43,6 @@ class Frame:
     image: np.ndarray
     aovs: dict[str, np.ndarray]
     statistics: FrameStatistics
-
-
-@dataclass
-class Pending:
-    """A frame that the GPU still works on."""
-
-    capacities: Capacities
-    shadow_capacities: Capacities | None  # None: no shadows
-    labels: list[str]
-    settings: FrameSettings
-    size: tuple[int, int]
-    traversal: str
-    number: int
-    tag: object
 
 
 class Renderer:

@@ -191,10 +191,13 @@ def test_a_bad_camera_is_one_line(tmp_path, fails, sample_asset):
     assert "not a camera" in fails("render", asset, "-o", tmp_path / "a.png", "--camera", "nonsense")
 
 
-def test_there_is_one_line_about_the_viewer(fails):
-    if (ROOT / "engine" / "viewer" / "app.py").is_file():
-        pytest.skip("there is a viewer")
-    assert "not part of this version" in fails("view", "a.mlith")
+def test_a_camera_file_is_one_too(tmp_path):
+    file = tmp_path / "a.camera"
+    file.write_text("1,2,3; 0,0,0; 0,1,0; 30\n9,9,9; 0,0,0\n", encoding="utf-8")
+    assert frames.read_camera(str(file)) == frames.read_camera("1,2,3; 0,0,0; 0,1,0; 30")
+    file.write_text("nonsense", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"a\.camera: not a camera"):
+        frames.read_camera(str(file))
 
 
 def test_an_unknown_adapter_is_one_line(fails):

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -133,12 +134,18 @@ def machine() -> dict[str, Any]:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else None
     return {
-        "system": platform.platform(),
+        "system": f"{platform.system()} {_release()}",
         "processor": _processor(),
         "cores": usable,
         "memory_bytes": pages,
         "python": platform.python_version(),
     }
+
+
+def _release() -> str:
+    """Return the version of the system's kernel without what a distributor adds."""
+    numbers = re.match(r"[\d.]*\d", platform.release())
+    return numbers[0] if numbers else platform.release()
 
 
 def _version(package: str) -> str | None:

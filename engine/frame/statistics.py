@@ -10,6 +10,7 @@ import numpy as np
 
 from engine import layout
 from engine.frame.queues import BIN_NAMES, PHASES, Capacities
+from engine.settings import FrameSettings
 
 SHADOW_PREFIX = "shadow_"  # of the names of the shadow maps' queues
 KINDS = ("instance_nodes", "instances", "nodes", "clusters", "triangles")  # TALLY_* of layout.wgsl
@@ -61,6 +62,20 @@ class FrameStatistics:
     def to_dict(self) -> dict:
         """Return plain dictionaries, ready for JSON."""
         return asdict(self)
+
+
+@dataclass
+class Pending:
+    """A frame that the GPU still works on."""
+
+    capacities: Capacities
+    shadow_capacities: Capacities | None  # None: no shadows
+    labels: list[str]
+    settings: FrameSettings
+    size: tuple[int, int]
+    traversal: str
+    number: int
+    tag: object
 
 
 def counted(parts: list[bytes], capacities: Capacities, shadow_capacities: Capacities | None) -> dict[str, Any]:
