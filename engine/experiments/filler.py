@@ -6,8 +6,6 @@ driver lowers the clocks, now for this run and now for that, and times jump by a
 
 import time
 
-import wgpu
-
 from engine.frame.context import set_immediates
 from engine.gpu.buffers import create_buffer, read_buffer
 from engine.gpu.device import Device
@@ -35,7 +33,7 @@ class Filler:
     def submit(self) -> None:
         """Send the work; whatever is sent later waits for it, as its timestamps do."""
         gpu = self._device.wgpu_device
-        encoder: wgpu.GPUCommandEncoder = gpu.create_command_encoder(label=NAME)
+        encoder = gpu.create_command_encoder(label=NAME)
         compute = encoder.begin_compute_pass(label=NAME)
         compute.set_pipeline(self._kernel.pipeline)
         compute.set_bind_group(0, self._group)
