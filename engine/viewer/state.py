@@ -57,6 +57,7 @@ class PanelInputs:
     settings: dict[str, Any] = field(default_factory=dict)  # values of fields that are being dragged, by name
     setting_errors: dict[str, str] = field(default_factory=dict)  # by name
     pass_colors: dict[str, int] = field(default_factory=dict)  # number of series_color, by timing label
+    path: str = ""  # of a file to open
     camera_text: str | None = None
     camera_error: str = ""
     traced: tuple[Any, Any] | None = None  # a Trace and its counts, which take long to make

@@ -1,5 +1,6 @@
 """Panel: what is drawn: files, assets, instances, and on which adapter."""
 
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -29,6 +30,7 @@ def draw(state: ViewerState, actions: Actions) -> None:
     if imgui.begin_popup("recent"):
         draw_recent(state, actions)
         imgui.end_popup()
+    _draw_path(state, actions)
     for path in state.scene_paths:
         imgui.text_unformatted(path.name)
         widgets.tip(str(path))
@@ -39,6 +41,16 @@ def draw(state: ViewerState, actions: Actions) -> None:
         memory = widgets.mebibytes(sum(state.statistics.memory_bytes.values()))
         widgets.facts("gpu", [("GPU memory", memory), ("traversal", state.statistics.traversal)], actions.copy_text)
     widgets.facts("adapter", [("adapter", state.adapter)], actions.copy_text)
+
+
+def _draw_path(state: ViewerState, actions: Actions) -> None:
+    """Draw a field that opens what is typed: not every system has a file dialog."""
+    flags = imgui.InputTextFlags_.enter_returns_true
+    imgui.set_next_item_width(-1)
+    is_entered, state.inputs.path = imgui.input_text_with_hint("##path", "or type a path", state.inputs.path, flags)
+    if is_entered and state.inputs.path.strip():
+        actions.open([Path(state.inputs.path.strip()).expanduser()])
+        state.inputs.path = ""
 
 
 def draw_recent(state: ViewerState, actions: Actions) -> None:

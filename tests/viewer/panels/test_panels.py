@@ -4,6 +4,7 @@ import copy
 import logging
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -291,6 +292,15 @@ def test_fields_use_the_clipboard_of_the_system(window):
         if letter == imgui.Key.v:
             assert window.state.inputs.log_filter == "half full"
     assert window.state.inputs.log_filter == "" and taken == ["half full"]
+
+
+def test_a_path_that_is_typed_is_opened(window):
+    window.show_panel(scene)
+    window.type_into("##path", " folder/a mesh.ply ")
+    assert window.actions.calls == [("open", [Path("folder/a mesh.ply")])]
+    assert window.state.inputs.path == ""
+    window.type_into("##path", "  ")
+    assert len(window.actions.calls) == 1
 
 
 def test_log_filters_and_takes_what_the_engine_logs(window):
