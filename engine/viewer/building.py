@@ -83,6 +83,7 @@ class BuildProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.returncode not in (0, 1):  # 1: it said why, and tidied up, or the file is another build's
             with contextlib.suppress(OSError):
                 self.asset.with_name(self.asset.name + ".partial").unlink()
         self._close()

@@ -165,7 +165,7 @@ def test_files_are_built_dropped_added_and_refused(viewer, sample_mesh, sample_a
 
 
 def test_a_window_that_closes_ends_the_build(viewer, sample_mesh, tmp_path):
-    window = viewer(sample_mesh("terrain", 800_000))  # long enough to be closed in the middle
+    window = viewer(sample_mesh("terrain", 2_000_000))  # long enough to be closed in the middle
 
     def children() -> list[str]:
         found = subprocess.run(["pgrep", "-P", str(window.process.pid)], capture_output=True, text=True)

@@ -41,6 +41,7 @@ class Client:
     def close(self) -> None:
         """Ask the window to close, as the button of its frame does."""
         self._send("WM_PROTOCOLS", [self._atom("WM_DELETE_WINDOW"), X.CurrentTime, 0, 0, 0])
+        self._display.sync()  # a server may forget what a client asked that is gone
 
     def _atom(self, name: str) -> int:
         return self._display.intern_atom(name)
