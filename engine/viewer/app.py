@@ -123,7 +123,7 @@ class Window:
 
     def draw_overlays(self, target: wgpu.GPUTexture) -> None:
         """Draw the boxes of a frozen frame over the image on `target`."""
-        if self.state.frozen is not None and self.state.image_size == self.live.drawn_size:
+        if self.state.frozen is not None:
             self.overlay.draw(target, self.live, self.state, self.canvas.get_pixel_ratio(), self.is_moving)
 
     def _wire_events(self) -> None:
