@@ -39,6 +39,7 @@ def test_there_is_one_for_each_question():
         "instances",
         "nanite_webgpu",
         "occlusion",
+        "pass_times",
         "resolution",
         "tau",
         "traversal",
