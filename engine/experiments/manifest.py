@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.gpu.device import Device
 
 _PACKAGES = ("wgpu", "numpy", "numba", "zstandard")
-_CHANGING = ("time",)  # entries that two runs of one manifest do not share
+_CHANGING = ("time", "assets")  # entries that need not agree: the lines of the runs name the assets by their hashes
 
 
 def describe(device: "Device", experiment: Experiment, assets: dict[str, dict[str, Any]]) -> dict[str, Any]:
