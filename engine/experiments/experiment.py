@@ -12,7 +12,7 @@ closed = true                # optional, of [[keyframes]]: the way ends where it
 units = "bounds"             # optional, of [[keyframes]]: eye and target count from the middle of the scene's box in
                              # halves of its diagonal, so that one way suits scenes of every size; default: "metres"
 frames = 200                 # optional: measured frames, at equal steps of the path
-warm_up = 10                 # optional: frames before the first measured one, which end where the path begins
+warm_up = 10                 # optional: frames before the first measured one: the path's beginning, backwards
 repeats = 1                  # optional: times that every run is measured, by turns, so that drift hits all alike
 size = [1280, 720]           # optional: pixels
 check_every = 25             # optional: of each such frame the visible set is kept, and compared with --verify; 0: none

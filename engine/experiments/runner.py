@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -174,11 +175,12 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Yield frame, wall_ms and statistics (FrameStatistics) for each camera; `filler` goes before each frame.
 
-    Warm-up frames come first and end where the path begins. A frame for which the queues were too small is measured
-    again at the end.
+    Warm-up frames come first; they walk the path's beginning backwards, so that the camera does not jump to where it
+    begins. A frame for which the queues were too small is drawn again at the end, right after the one before it, and
+    has `again` then.
     """
-    drawer.render(scene, cameras[-warm_up % len(cameras)], settings, size)  # lets the queues grow
-    path = [(number, cameras[number % len(cameras)]) for number in range(-warm_up, len(cameras))]
+    drawer.render(scene, cameras[place_of(-warm_up, len(cameras))], settings, size)  # lets the queues grow
+    path = [(number, cameras[place_of(number, len(cameras))]) for number in range(-warm_up, len(cameras))]
     again = []  # the queues were too small for them; not before the frames in flight have arrived
     for number, frame, wall_ms in _frames_in_flight(drawer, scene, path, settings, size, filler):
         if number >= 0 and not frame.is_complete:
@@ -187,8 +189,16 @@ def measure(
             yield {"frame": number, "wall_ms": wall_ms, "statistics": frame}
     for number in again:
         drawer.render(scene, cameras[number], settings, size)  # lets them grow
+        drawer.render(scene, cameras[place_of(number - 1, len(cameras))], settings, size)
         [(_, frame, wall_ms)] = _frames_in_flight(drawer, scene, [(number, cameras[number])], settings, size, filler)
-        yield {"frame": number, "wall_ms": wall_ms, "statistics": frame}
+        yield {"frame": number, "wall_ms": wall_ms, "statistics": frame, "again": True}
+
+
+def place_of(number: int, count: int) -> int:
+    """Return which of `count` cameras frame `number` has: those before frame 0 walk the path backwards, and turn."""
+    turn = 2 * max(count - 1, 1)
+    place = abs(number) % turn
+    return min(place, turn - place) % count
 
 
 def _frames_in_flight(
@@ -204,20 +214,22 @@ def _frames_in_flight(
     Frames are sent ahead of those that are still drawn, so that the GPU neither waits nor lowers its clocks. The wall
     time is that between results; results that arrive together share it.
     """
-    then = time.perf_counter()
-    for sent in [*path, None]:
-        arrived = drawer.collect(wait=sent is None)
-        while sent is not None and drawer.is_full:
-            time.sleep(1e-5)
-            arrived += drawer.collect()
+    then, waiting, flying = time.perf_counter(), deque(path), 0
+    while waiting or flying:
+        arrived = drawer.collect()
         now = time.perf_counter()
         for tag, frame in arrived:
             yield tag, frame, (now - then) * 1e3 / len(arrived)
         then = now if arrived else then
-        if sent is not None:
+        flying -= len(arrived)
+        if waiting and not drawer.is_full:
             if filler is not None:
                 filler.submit()
-            drawer.submit(scene, sent[1], settings, size, tag=sent[0])
+            number, camera = waiting.popleft()
+            drawer.submit(scene, camera, settings, size, tag=number)
+            flying += 1
+        elif not arrived:
+            time.sleep(1e-5)
 
 
 def visible_sets(
@@ -242,8 +254,9 @@ def drawn_clusters(
     drawer: Drawer, scene: Scene, cameras: list[Camera], number: int, settings: FrameSettings, size: tuple[int, int]
 ) -> np.ndarray:
     """Return the (k, 2) uint32 pairs that camera `number` draws after the one before it; waits for the GPU."""
+    before = cameras[place_of(number - 1, len(cameras))]
     for _ in range(4):  # again where queues had to grow: what was drawn in between counts as the last frame
-        drawer.render(scene, cameras[number - 1], settings, size)
+        drawer.render(scene, before, settings, size)
         if not drawer.render(scene, cameras[number], settings, size).statistics.notes:
             break
     return drawer.read_visible_clusters()
