@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -212,24 +211,23 @@ def _frames_in_flight(
     """Yield number, statistics and wall milliseconds of each frame of `path`, (number, camera) pairs.
 
     Frames are sent ahead of those that are still drawn, so that the GPU neither waits nor lowers its clocks. The wall
-    time is that between results; results that arrive together share it.
+    time is that between results; results that arrive together, as the last ones do, share it: its mean is exact, single
+    values are not.
     """
-    then, waiting, flying = time.perf_counter(), deque(path), 0
-    while waiting or flying:
-        arrived = drawer.collect()
+    then = time.perf_counter()
+    for sent in [*path, None]:
+        arrived = drawer.collect(wait=sent is None)
+        while sent is not None and drawer.is_full:
+            time.sleep(1e-5)
+            arrived += drawer.collect()
         now = time.perf_counter()
         for tag, frame in arrived:
             yield tag, frame, (now - then) * 1e3 / len(arrived)
         then = now if arrived else then
-        flying -= len(arrived)
-        if waiting and not drawer.is_full:
+        if sent is not None:
             if filler is not None:
                 filler.submit()
-            number, camera = waiting.popleft()
-            drawer.submit(scene, camera, settings, size, tag=number)
-            flying += 1
-        elif not arrived:
-            time.sleep(1e-5)
+            drawer.submit(scene, sent[1], settings, size, tag=sent[0])
 
 
 def visible_sets(
