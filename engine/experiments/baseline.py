@@ -22,6 +22,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from engine.camera import Camera
+    from engine.frame.scene_buffers import SceneBuffers
     from engine.frame.statistics import FrameStatistics
     from engine.gpu.device import Device
     from engine.renderer import Frame
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 class Drawer(Protocol):
     """What a run needs of whoever draws; engine.renderer.Renderer says what each method does."""
+
+    def load(self, scene: "Scene", *, scene_buffers: "SceneBuffers | None" = None) -> None: ...
+
+    def loaded(self, scene: "Scene") -> "SceneBuffers | None": ...
 
     @property
     def is_full(self) -> bool: ...
