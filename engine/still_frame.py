@@ -14,6 +14,7 @@ from engine.frame.statistics import FrameStatistics
 from engine.reference import Occlusion
 from engine.renderer import Renderer
 from engine.scene import Scene
+from engine.screen_boxes import depth_of
 from engine.settings import FrameSettings
 
 MOST_FRAMES = 6  # drawn until one follows a frame of the same view
@@ -71,11 +72,6 @@ def occlusion_of(
 def read_pyramid(renderer: Renderer) -> list[np.ndarray]:
     """Return the depth pyramid that the frame drawn last left, level 0 first, as engine.screen_boxes.pyramid_of."""
     return [depth_of(renderer.read_visibility()), *renderer.read_depth_pyramid()]
-
-
-def depth_of(visibility: np.ndarray) -> np.ndarray:
-    """Return the reverse-Z depths, float32, of a visibility buffer (height, width) uint64; 0: nothing is there."""
-    return (visibility >> np.uint64(32)).astype(np.uint32).view(np.float32)
 
 
 def _is_still(view: np.ndarray, statistics: FrameStatistics) -> bool:

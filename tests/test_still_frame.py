@@ -7,7 +7,7 @@ import pytest
 
 from engine import reference, still_frame
 from engine.renderer import Renderer
-from engine.screen_boxes import pyramid_of
+from engine.screen_boxes import depth_of, pyramid_of
 from engine.settings import FrameSettings
 from engine.still_frame import draw_still, read_pyramid
 from tests.frame.test_occlusion import path, street
@@ -27,7 +27,7 @@ def test_both_pyramids_are_those_of_the_view(device, scene):
     still = draw_still(renderer, scene, path(1)[0], SETTINGS, SIZE)
     np.testing.assert_array_equal(still.view["eye_high"], renderer.drawn_view()["eye_high"])
     assert still.statistics.passes["post"]["clusters"].kept == 0
-    expected = pyramid_of(still_frame.depth_of(renderer.read_visibility()))
+    expected = pyramid_of(depth_of(renderer.read_visibility()))
     assert expected[0].any()
     for pyramid in (still.occlusion.main, still.occlusion.post, read_pyramid(renderer)):
         assert pyramid and len(pyramid) == len(expected)

@@ -4,7 +4,8 @@ kind "manifest"      the first line: engine.experiments.manifest.describe
 kind "run"           one line for each run: its number `run`, `label`, `variant` and all settings
 kind "frame"         `run`, `repeat`, `frame`, `wall_ms` and `statistics` (docs/statistics.md), `passes_ms` among them
 kind "set"           `run`, `frame`, `clusters` and `sha256` of the sorted visible clusters of one frame
-kind "verification"  `run`, `frame`, `comparison`, and what was `compared`, the `ties` and `differences` (--verify)
+kind "verification"  `run`, `frame`, `comparison`, and of what was `compared` (`unit`: clusters or pixels) the `ties`
+                     and `differences`; or `skipped`, why it was not (--verify)
 kind "scene"         `run`, `instances`, and `triangles`: of their source meshes, all instances together
 kind "image_error"   `run`, `frame`, and what engine.experiments.image_comparison.errors_of measures of one frame
 kind "done"          `run` and `repeat` (or `verification`, `image_error`): the lines about them before it are all
