@@ -86,10 +86,14 @@ def _replaced(module: str, name: str, **changes: Any) -> Callable[["Device"], Dr
     return make
 
 
+# What those that are the engine with other settings change.
+ENGINE_CHANGES: dict[str, dict[str, Any]] = {
+    "no_occlusion": {"occlusion": False},
+    "levels": {"traversal": "levels"},
+}
 BASELINES: dict[str, Callable[["Device"], Drawer]] = {
     "engine": engine,
-    "no_occlusion": _changed(occlusion=False),
-    "levels": _changed(traversal="levels"),
+    **{name: _changed(**changes) for name, changes in ENGINE_CHANGES.items()},
     "clusters_frustum": _replaced("flat_cull", "ClustersFrustum"),
     "discrete_lods": _replaced("flat_cull", "DiscreteLods"),
     "triangles_software": _replaced("triangles_software", "TrianglesSoftware", raster="software", error_pixels=0.0),

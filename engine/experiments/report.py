@@ -165,17 +165,26 @@ def _cell(value: Any) -> Any:
 
 
 def verification_lines(results: Results) -> tuple[list[str], int]:
-    """Return what --verify found, each difference in a line of its own and a summary, and how many frames differ."""
+    """Return what --verify found, and how many comparisons differ.
+
+    Each difference has a line of its own, what was not compared one for each run and reason, and each comparison a sum.
+    """
     labels = {run["run"]: run["label"] for run in results.runs}
     lines, wrong = [], [record for record in results.verifications if record.get("differences")]
-    for record in wrong:
-        where = f"{labels[record['run']]}, frame {record['frame']}, {record['comparison']}"
-        lines.append(f"{where}: {record['differences']} of {record['compared']} differ: {record['first']}")
-    skipped = [record for record in results.verifications if "skipped" in record]
-    lines += [f"{labels[one['run']]}, {one['comparison']}: not compared, {one['skipped']}" for one in skipped]
-    for comparison in dict.fromkeys(record["comparison"] for record in results.verifications):
-        some = [r for r in results.verifications if r["comparison"] == comparison and "skipped" not in r]
-        compared, ties, differences = (sum(r[key] for r in some) for key in ("compared", "ties", "differences"))
-        unit = "clusters" if comparison == "reference" else "pixels"
-        lines.append(f"{comparison}: {len(some)} frames, {compared:,} {unit}, {ties} ties, {differences} differences")
+    for one in wrong:
+        where = f"{labels[one['run']]}, frame {one['frame']}, {one['comparison']}"
+        lines.append(f"{where}: {one['differences']:,} of {one['compared']:,} {one['unit']} differ: {one['first']}")
+    skipped: dict[str, list[str]] = {}
+    for one in results.verifications:
+        if "skipped" in one:
+            frame = f", frame {one['frame']}" if "frame" in one else ""
+            why = f"{labels[one['run']]}{frame}: not compared, {one['skipped']}: "
+            skipped.setdefault(why, []).append(one["comparison"])
+    lines += [why + ", ".join(names) for why, names in skipped.items()]
+    compared = [record for record in results.verifications if "skipped" not in record]
+    for name, unit in dict.fromkeys((record["comparison"], record["unit"]) for record in compared):
+        some = [record for record in compared if (record["comparison"], record["unit"]) == (name, unit)]
+        number, ties, differences = (sum(record[key] for record in some) for key in ("compared", "ties", "differences"))
+        frames = len({(record["run"], record["frame"]) for record in some})
+        lines.append(f"{name}: {frames} frames, {number:,} {unit}, {ties:,} ties, {differences:,} differences")
     return lines, len(wrong)

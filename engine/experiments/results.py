@@ -5,7 +5,8 @@ kind "run"           one line for each run: its number `run`, `label`, `variant`
 kind "frame"         `run`, `repeat`, `frame`, `wall_ms` and `statistics` (docs/statistics.md), `passes_ms` among them;
                      with `again` the queues were too small at first: it was drawn a second time, on its own
 kind "set"           `run`, `frame`, `clusters` and `sha256` of the sorted visible clusters of one frame
-kind "verification"  `run`, `frame`, `comparison`, and what was `compared`, the `ties` and `differences` (--verify)
+kind "verification"  `run`, `frame`, `comparison`, and of what was `compared` (`unit`: clusters or pixels) the `ties`
+                     and `differences`; or `skipped`, why it was not (--verify)
 kind "scene"         `run`, `instances`, and `triangles`: of their source meshes, all instances together
 kind "image_error"   `run`, `frame`, and what engine.experiments.image_comparison.errors_of measures of one frame
 kind "done"          `run`, `repeat` (or `verification`, `image_error`) and `time`: the lines about them before it are

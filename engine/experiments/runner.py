@@ -91,8 +91,7 @@ class Session:
         if verify:
             self._drawers = Drawers(self._device)  # the comparisons have drawers of their own
             for run in self._runs:
-                if run.baseline == "engine":
-                    self._finish(run, VERIFICATION, partial(self._verified, run))
+                self._finish(run, VERIFICATION, partial(self._verified, run))
 
     def _finish(self, run: Run, part: int | str, records_of: Callable[[], list[dict[str, Any]]]) -> None:
         """Write the lines of one part of a run, or why there are none, unless they are there."""
