@@ -15,8 +15,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engine.experiments.report import error_names, error_values, spread, verification_lines
+from engine.experiments.report import error_names, error_values, verification_lines
 from engine.experiments.results import Results, read_results
+from engine.experiments.summary import paired_ratios, spread
 from engine.settings import BuildSettings, FrameSettings
 
 try:
@@ -110,6 +111,7 @@ def manifest_rows(results: Results, file: str) -> list[list[str]]:
         ["machine", f"{processor}, {machine['system']}, Python {machine['python']}"],
         ["packages", versions],
         ["path", f"{path}, {repeats}"],
+        *([name, value] for name, value in shared(results)[0].items() if value),
         ["settings", _changed(results, "settings")],
         ["build", _changed(results, "build")],
         ["assets", "; ".join(assets)],
@@ -129,22 +131,37 @@ def _changed(results: Results, kind: str) -> str:
 
 
 def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Return titles and a row for each measured run."""
+    """Return titles and a row for each measured run. What all runs share stands above the table, not in it."""
     scenes = {one["run"]: one for one in results.scenes}
-    errors = error_names(results)
+    errors = [name for name in error_names(results) if name in series.TABLE_ERRORS]
+    varied, runs = shared(results)[1], series.measured_runs(results)
+    first = series.frames_of(results, runs[0]["run"]) if runs else []
     rows = []
-    for run in series.measured_runs(results):
+    for run in runs:
         number = run["run"]
-        scene = scenes.get(number, {})
-        row = [run["label"], run["scene"], "x".join(map(str, run["size"]))]
-        row += [f"{scene[name]:,}" if name in scene else "" for name in ("instances", "triangles")]
+        frames, place = series.frames_of(results, number), _place(run, scenes.get(number, {}))
+        row = [run["label"], *(place[name] for name in varied)]
         row += [f"{spread(series.samples(results, number, 'triangles'))[0]:,.0f}"]
-        row += [_spread(series.samples(results, number, "ms"))]
-        row += [_spread([frame["wall_ms"] for frame in series.frames_of(results, number)])]
-        row += [_middle(error_values(results, number, name)) for name in errors if name in series.TABLE_ERRORS]
+        row += [_spread(series.samples(results, number, "ms")), _spread(paired_ratios(frames, first))]
+        row += [_spread([frame["wall_ms"] for frame in frames])]
+        row += [_middle(error_values(results, number, name)) for name in errors]
         rows.append(row)
-    titles = ["run", "scene", "image", "instances", "triangles in it", "drawn", series.time_title(results), "wall (ms)"]
-    return [*titles, *(series.TABLE_ERRORS[name] for name in errors if name in series.TABLE_ERRORS)], rows
+    titles = ["run", *varied, "drawn", series.time_title(results), "ratio to the first run", "wall (ms)"]
+    return [*titles, *(series.TABLE_ERRORS[name] for name in errors)], rows
+
+
+def shared(results: Results) -> tuple[dict[str, str], list[str]]:
+    """Return what is drawn and where, by name, as far as all measured runs agree; and the names on which they do not."""
+    scenes = {one["run"]: one for one in results.scenes}
+    places = [_place(run, scenes.get(run["run"], {})) for run in series.measured_runs(results)]
+    values = {name: {place[name] for place in places} for name in _place({"scene": "", "size": []}, {})}
+    same = {name: min(found) for name, found in values.items() if len(found) == 1}
+    return same, [name for name in values if name not in same]
+
+
+def _place(run: dict[str, Any], scene: dict[str, Any]) -> dict[str, str]:
+    counts = {f"{name} in it": f"{scene[name]:,}" if name in scene else "" for name in ("instances", "triangles")}
+    return {"scene": run["scene"], "image": "x".join(map(str, run["size"])), **counts}
 
 
 def _spread(values: list[float]) -> str:

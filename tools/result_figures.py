@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
-from engine.experiments.report import ERROR_UNITS, error_names, spread
+from engine.experiments.report import ERROR_UNITS, error_names
 from engine.experiments.results import Results
+from engine.experiments.summary import spread
 from tools import result_series as series
 from tools.result_series import Curve
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.experiments.report import error_values, spread
+from engine.experiments.report import error_values
 from engine.experiments.results import Results
+from engine.experiments.summary import spread
 
 FIELD_UNITS = {  # axis titles of what a sweep varies; others are called by their name
     "error_pixels": "tau (pixels)",
