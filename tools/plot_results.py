@@ -8,6 +8,8 @@ matplotlib: pip install "microlith[experiments]".
 """
 
 import argparse
+import io
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engine.experiments.report import error_names, error_values, spread, verification_lines
+from engine.experiments.report import error_names, error_values, refusal_lines, spread, verification_lines
 from engine.experiments.results import Results, read_results
 from engine.settings import BuildSettings, FrameSettings
 
@@ -23,6 +25,8 @@ try:
     import matplotlib
 except ImportError:
     sys.exit('plot_results: needs matplotlib; pip install "microlith[experiments]"')
+
+from matplotlib.figure import Figure
 
 from tools import result_series as series
 from tools.result_figures import FIGURES, STYLE
@@ -74,9 +78,16 @@ def draw(results: Results, folder: Path, name: str) -> tuple[dict[str, str], lis
                 continue
             stem = f"{name}_{kind}"
             figure.savefig(folder / f"{stem}.png")
-            figure.savefig(folder / f"{stem}.svg", metadata={"Date": None})
+            write_svg(figure, folder / f"{stem}.svg")
             drawn[(make.__doc__ or kind).strip()] = stem
     return drawn, left_out
+
+
+def write_svg(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG with coordinates of a hundredth of a point: what is finer cannot be seen."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    path.write_text(re.sub(r"(\d\.\d\d)\d+", r"\1", text.getvalue()), encoding="utf-8")
 
 
 def section(results: Results, file: str, drawn: dict[str, str], left_out: list[str]) -> str:
@@ -85,6 +96,10 @@ def section(results: Results, file: str, drawn: dict[str, str], left_out: list[s
     lines = [f"## {name}", "", *_table(["", ""], manifest_rows(results, file)), ""]
     lines += [*_table(*run_table(results)), ""]
     lines += ["Medians over all frames and repeats, in brackets 5 to 95 %.", ""]
+    incomplete = sum(not frame["statistics"]["is_complete"] for frame in results.frames)
+    notes = [f"{incomplete} frames are incomplete: the queues could not grow further"] if incomplete else []
+    notes += refusal_lines(results)
+    lines += [*(f"- {note}" for note in notes), *([""] if notes else [])]
     checks = verification_lines(results)[0]
     lines += [*(f"- verified: {line}" for line in checks), *([""] if checks else [])]
     for title, stem in drawn.items():
@@ -103,9 +118,10 @@ def manifest_rows(results: Results, file: str) -> list[list[str]]:
     path = way["kind"] or "still where the scene has a camera, else orbit"
     repeats = f"{experiment['frames']} frames after {experiment['warm_up']}, {experiment['repeats']} times"
     done = len(series.measured_runs(results))
+    source = f" (source {manifest['source'][:12]})" if "source" in manifest else ""
     return [
         ["results", f"{file}, {done} of {len(results.runs)} runs"],
-        ["commit", f"{manifest['commit'] or 'of version ' + manifest['microlith']}, {manifest['time']}"],
+        ["commit", f"{manifest['commit'] or 'of version ' + manifest['microlith']}{source}, {manifest['time']}"],
         ["adapter", f"{device['adapter']}, {device['driver']}, {device['backend']}"],
         ["machine", f"{processor}, {machine['system']}, Python {machine['python']}"],
         ["packages", versions],
@@ -129,14 +145,21 @@ def _changed(results: Results, kind: str) -> str:
 
 
 def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Return titles and a row for each measured run."""
+    """Return titles and a row for each run, in their order; one that was refused has no numbers."""
     scenes = {one["run"]: one for one in results.scenes}
     errors = error_names(results)
-    rows = []
-    for run in series.measured_runs(results):
+    rows, refused = [], {one["run"] for one in results.refused}
+    measured = {run["run"] for run in series.measured_runs(results)}
+    columns = 8 + sum(name in series.TABLE_ERRORS for name in errors)
+    for run in results.runs:
+        if run["run"] not in measured:
+            row = [run["label"], Path(run["scene"]).name, "x".join(map(str, run["size"]))]
+            row += ["", "", "refused" if run["run"] in refused else "not yet"]
+            rows.append(row + [""] * (columns - len(row)))
+            continue
         number = run["run"]
         scene = scenes.get(number, {})
-        row = [run["label"], run["scene"], "x".join(map(str, run["size"]))]
+        row = [run["label"], Path(run["scene"]).name, "x".join(map(str, run["size"]))]
         row += [f"{scene[name]:,}" if name in scene else "" for name in ("instances", "triangles")]
         row += [f"{spread(series.samples(results, number, 'triangles'))[0]:,.0f}"]
         row += [_spread(series.samples(results, number, "ms"))]
