@@ -168,6 +168,15 @@ def pass_times(results: Results, run: int) -> tuple[list[int], dict[str, np.ndar
     }
 
 
+def thinned(
+    numbers: list[int], by_label: dict[str, np.ndarray], together: int
+) -> tuple[list[int], dict[str, np.ndarray]]:
+    """Return frame numbers and times with each `together` frames in one: the first number, the mean of the times."""
+    starts = np.arange(0, len(numbers), together)
+    counts = np.diff([*starts, len(numbers)])
+    return numbers[::together], {label: np.add.reduceat(ms, starts) / counts for label, ms in by_label.items()}
+
+
 def in_order(lists: Iterable[list[str]]) -> list[str]:
     """Return all labels of some lists in an order that suits all of them: by their mean place."""
     places: dict[str, list[float]] = {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.camera import Camera
+from engine.camera import Camera, checked_size
 from engine.experiments import manifest as manifests
 from engine.experiments.baseline import Drawer
 from engine.experiments.drawers import Drawers
@@ -117,6 +117,7 @@ class Session:
             except Exception as error:
                 reason = refusal_of(error, self._device)
                 self._drawers.forget(run.baseline)
+        reason = reason.replace(str(run.file), manifests.scene_name(run.scene))  # no folders
         if not reason:
             self._results.add(run.number, part, records)
             log.info("%s: finished %s", run.label, part if isinstance(part, str) else f"repeat {part + 1}")
@@ -133,6 +134,7 @@ class Session:
 
     def _opened(self, run: Run) -> tuple[Scene, list[Camera]]:
         """Return scene and cameras of a run. Raises ValueError where its files are not those of the manifest now."""
+        checked_size(run.size)
         scene = self._scenes.open(run)
         if tuple(map(file_hash, manifests.run_files(self._scenes, run))) != self._files[run.number].hashes:
             raise ValueError(f"{run.scene}: has changed since the experiment began")
