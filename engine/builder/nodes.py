@@ -84,7 +84,7 @@ def _level_tree(groups: GroupBounds, members: np.ndarray, width: int) -> Tree:
 
 
 def _joints(count: int, width: int) -> list[list[int]]:
-    """Return the children of each joint over `count` trees, the root first: numbers of trees, or _JOINT for the next."""
+    """Return the children of each joint over `count` trees, the root first: tree numbers, or _JOINT for the next."""
     joints, waiting = [], [list(range(count))]
     for trees in waiting:  # grows
         parts = _parts(trees, width)
