@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from engine import bvh
 from engine.bvh import LARGEST_DEPTH, WIDTH, Tree, build_bvh
 
 WIDTHS = range(2, WIDTH + 1)
@@ -85,6 +86,20 @@ def test_boxes_of_every_size_do_not_make_a_tree_too_deep(width):
     tree = build_bvh(line, line * np.float32(1.01), width)
     check(tree, line, line * np.float32(1.01), width)
     assert depth(tree) == LARGEST_DEPTH or width > 2
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("spare", [0, 3, 30])
+def test_a_tree_with_hardly_enough_levels_has_no_more(monkeypatch, width, spare):
+    levels = 6 if width == 2 else 3
+    monkeypatch.setattr(bvh, "LARGEST_DEPTH", levels)
+    low, high = boxes(max(width**levels - spare, 2), seed=5)
+    low[:, 0], high[:, 0] = low[:, 0] ** 9, low[:, 0] ** 9 + np.float32(0.01)  # crowded at one end
+    tree = build_bvh(low, high, width)
+    check(tree, low, high, width)
+    assert depth(tree) <= levels
+    with pytest.raises(ValueError, match=f"too many for {levels} levels"):
+        build_bvh(*boxes(width**levels + 1), width)
 
 
 def test_leaves_from_left_to_right_are_the_order():
