@@ -32,6 +32,7 @@ def clone(tmp_path, sample_mesh, monkeypatch) -> Path:
 def test_there_is_one_for_each_question():
     assert {path.stem for path in READY} == {
         "baselines",
+        "baselines_billion",
         "bevy_dragons",
         "bvh_arity",
         "group_size",
@@ -39,6 +40,7 @@ def test_there_is_one_for_each_question():
         "instances",
         "nanite_webgpu",
         "occlusion",
+        "pass_times",
         "resolution",
         "tau",
         "traversal",
