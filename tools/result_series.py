@@ -18,6 +18,7 @@ FIELD_UNITS = {  # axis titles of what a sweep varies; others are called by thei
     "hardware_pixels": "hardware_pixels (pixels)",
     "cluster_triangles": "triangles of a cluster, at most",
     "group_clusters": "clusters of a group, target",
+    "node_children": "children of a node, at most",
     "persistent_workgroups": "persistent workgroups",
     "scene": "scene",
 }
