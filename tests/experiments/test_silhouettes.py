@@ -1,4 +1,4 @@
-"""Silhouettes of closed meshes at any tau: no wrong pixel is far from the true silhouette, as one of a crack would be."""
+"""Silhouettes of closed meshes at any tau: no wrong pixel is as far from the true silhouette as a crack would be."""
 
 import math
 
