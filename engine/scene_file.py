@@ -147,15 +147,20 @@ def _placement(number: int, table: dict[str, Any], assets: dict[str, int]) -> Pl
         raise ValueError(f"{label} has both a grid and a scatter; use two tables")
     grid, scatter = table.get("grid"), table.get("scatter")
     if grid is not None:
-        _known_keys(f"{label} grid", grid, {"count", "spacing", "rotation", "seed"}, {"count", "spacing"})
-        grid = {"seed": 0, "rotation": "none", **grid, "spacing": _numbers(label, "spacing", grid["spacing"], 3)}
-        _check_rotation(f"{label}: grid", grid)
-        if np.shape(grid["count"]) != (3,) or not all(isinstance(n, int) and n > 0 for n in grid["count"]):
-            raise ValueError(f"{label}: grid count must be three positive integers, not {grid['count']}")
-        _checked_count(label, math.prod(grid["count"]))
+        grid = _checked_grid(label, grid)
     if scatter is not None:
         scatter = _checked_scatter(label, scatter)
     return Placement(label, assets[name], table.get("mesh"), _matrix(label, table), grid, scatter)
+
+
+def _checked_grid(label: str, table: dict[str, Any]) -> dict[str, Any]:
+    _known_keys(f"{label} grid", table, {"count", "spacing", "rotation", "seed"}, {"count", "spacing"})
+    result = {"seed": 0, "rotation": "none", **table, "spacing": _numbers(label, "spacing", table["spacing"], 3)}
+    _check_rotation(f"{label}: grid", result)
+    if np.shape(table["count"]) != (3,) or not all(isinstance(n, int) and n > 0 for n in table["count"]):
+        raise ValueError(f"{label}: grid count must be three positive integers, not {table['count']}")
+    _checked_count(label, math.prod(table["count"]))
+    return result
 
 
 def _checked_scatter(label: str, table: dict[str, Any]) -> dict[str, Any]:
