@@ -23,6 +23,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from engine.camera import Camera
+    from engine.frame.scene_buffers import SceneBuffers
     from engine.frame.statistics import FrameStatistics
     from engine.gpu.device import Device
     from engine.renderer import Frame
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 class Drawer(Protocol):
     """What a run needs of whoever draws; engine.renderer.Renderer says what each method does."""
+
+    def load(self, scene: "Scene", *, scene_buffers: "SceneBuffers | None" = None) -> None: ...
+
+    def loaded(self, scene: "Scene") -> "SceneBuffers | None": ...
 
     @property
     def is_full(self) -> bool: ...
@@ -82,10 +87,14 @@ def _replaced(module: str, name: str, **changes: Any) -> Callable[["Device"], Dr
     return make
 
 
+# What those that are the engine with other settings change.
+ENGINE_CHANGES: dict[str, dict[str, Any]] = {
+    "no_occlusion": {"occlusion": False},
+    "levels": {"traversal": "levels"},
+}
 BASELINES: dict[str, Callable[["Device"], Drawer]] = {
     "engine": engine,
-    "no_occlusion": _changed(occlusion=False),
-    "levels": _changed(traversal="levels"),
+    **{name: _changed(**changes) for name, changes in ENGINE_CHANGES.items()},
     "clusters_frustum": _replaced("flat_cull", "ClustersFrustum"),
     "discrete_lods": _replaced("flat_cull", "DiscreteLods"),
     "triangles_software": _replaced("triangles_software", "TrianglesSoftware", raster="software", error_pixels=0.0),

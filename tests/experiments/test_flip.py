@@ -1,4 +1,4 @@
-"""FLIP as the package measures it for us is LDR-FLIP as its paper defines it (Andersson et al. 2020), written once more."""
+"""FLIP as the package measures it is LDR-FLIP as its paper defines it (Andersson et al. 2020), written once more."""
 
 import numpy as np
 import pytest
