@@ -22,7 +22,10 @@ _NO_ERRORS = ("kind", "run", "frame")  # keys of such a line that are no measure
 
 
 def table(results: Results) -> str:
-    """Return medians and 5 to 95 % ranges: of one run for each pass, of several for each run."""
+    """Return medians and 5 to 95 % ranges: of one run for each pass, of several for each run; and what was refused.
+
+    A quantile is the sample whose rank is nearest to it.
+    """
     experiment, device = results.manifest["experiment"], results.manifest["device"]
     head = f"{experiment['name']}, {len(results.frames)} frames of {len(results.runs)} runs, {device['adapter']}"
     if len(results.runs) == 1:
@@ -34,7 +37,18 @@ def table(results: Results) -> str:
         lines = [head, *_run_rows(results)]
     if incomplete := sum(not frame["statistics"]["is_complete"] for frame in results.frames):
         lines.append(f"{incomplete} frames are incomplete: the queues cannot grow further; raise --error-pixels")
-    return "\n".join([*lines, *image_error_lines(results)])
+    return "\n".join([*lines, *refusal_lines(results), *image_error_lines(results)])
+
+
+def refusal_lines(results: Results) -> list[str]:
+    """Return a line for each run, or part of one, that was refused: which, and why."""
+    labels = {run["run"]: run["label"] for run in results.runs}
+    lines = []
+    for one in sorted(results.refused, key=lambda one: one["run"]):
+        part = one["repeat"]
+        what = part.replace("_", " ") if isinstance(part, str) else f"repeat {part + 1}" if part else ""
+        lines.append(f"{', '.join(filter(None, (labels[one['run']], what)))}: refused: {one['reason']}")
+    return lines
 
 
 def _pass_rows(frames: list[dict[str, Any]]) -> list[str]:
@@ -51,6 +65,10 @@ def _run_rows(results: Results) -> list[str]:
     rows = []
     for run in results.runs:
         frames = [frame for frame in results.frames if frame["run"] == run["run"]]
+        if not frames:
+            is_refused = any(one["run"] == run["run"] for one in results.refused)
+            rows.append([run["label"], "refused" if is_refused else "not yet", *[""] * 6])
+            continue
         drawn = [frame["statistics"] for frame in frames]
         gpu = [values["passes_ms"]["frame"] for values in drawn if "frame" in values["passes_ms"]]
         triangles = [sum(values["triangles"].values()) for values in drawn]

@@ -199,6 +199,22 @@ def test_frames_that_outgrew_the_queues_are_measured_again(device, sample_asset)
     records = list(runner.measure(Renderer(device), scene, cameras, settings, (64, 36), 0))
     assert sorted(record["frame"] for record in records) == [0, 1, 2, 3, 4]
     assert all(record["statistics"].is_complete for record in records)
+    assert [record["frame"] for record in records if record.get("again")]
+
+
+def test_no_camera_jumps_to_the_beginning_of_an_open_way(bench):
+    """A jump hides nothing behind the last frame's pyramid, so that frame 0 would draw what no other frame does."""
+    results = bench()
+    kept = {(one["run"], one["frame"]): sum(one["statistics"]["clusters"].values()) for one in results.frames}
+    assert {(one["run"], one["frame"]): one["clusters"] for one in results.sets}.items() <= kept.items()
+
+
+@pytest.mark.parametrize(
+    ("count", "places"), [(1, [0] * 8), (2, [1, 0, 1, 0, 1, 0, 1, 0]), (4, [1, 0, 1, 2, 3, 2, 1, 0])]
+)
+def test_warm_up_walks_the_way_backwards(count, places):
+    assert [runner.place_of(-number, count) for number in range(7, -1, -1)] == places
+    assert [runner.place_of(number, count) for number in range(count)] == list(range(count))
 
 
 def test_a_set_is_known_by_its_hash():
