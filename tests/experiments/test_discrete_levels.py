@@ -38,6 +38,18 @@ def test_every_instance_draws_its_level(device, sample_asset, drawn):
             assert (found.compared, found.differences) == (len(clusters), 0)
 
 
+def test_what_covers_no_pixel_draws_nothing(device, sample_asset):
+    scene, settings, discrete = row(sample_asset("sphere")), FrameSettings(), baseline(device, "discrete_lods")
+    far = np.tile(np.eye(3, 4) * 0.01, (20, 1, 1))
+    far[:, :, 3] = np.stack([np.linspace(-3.0, 7.0, 20), np.linspace(0.1, 0.9, 20), np.full(20, -400.0)], axis=1)
+    scene.add_asset(0, far)
+    discrete.render(scene, CAMERAS[0], settings, SIZE)
+    view = view_record(CAMERAS[0], SIZE, settings, bounds=scene.bounds())
+    drawn = discrete.read_visible_clusters()
+    assert len(set(drawn[:, 0].tolist())) < 15, "most of the far ones lie between pixels"
+    assert compare_with_levels(reference.tables_of(scene), view, levels_of(scene), drawn).differences == 0
+
+
 def test_what_is_missing_too_much_or_of_another_level_is_found(drawn):
     tables, view, levels, pairs = drawn
     own = pairs[pairs[:, 0] == 1, 1]
