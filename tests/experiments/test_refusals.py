@@ -6,7 +6,7 @@ import pytest
 
 from engine.__main__ import run
 from engine.experiments import runner
-from engine.experiments.results import read_results
+from engine.experiments.results import SUMMARY, read_results
 from engine.gpu.buffers import CapacityError
 
 
@@ -51,7 +51,7 @@ def too_many(monkeypatch):
 
 def test_the_other_runs_are_measured_and_the_table_says_why(bench, baselines, too_many, path, capsys):
     results = bench(baselines, code=1)
-    assert results.done == {(0, 0), (0, 1), (2, 0), (2, 1)}
+    assert results.done == {(run, part) for run in (0, 2) for part in (0, 1, SUMMARY)}
     [line] = results.refused
     assert (line["run"], line["repeat"]) == (1, 0)
     assert "too many clusters" in line["reason"]
@@ -71,7 +71,7 @@ def test_it_is_tried_again(bench, baselines, too_many, capsys):
     too_many()
     second = bench(baselines)
     assert second.refused == []
-    assert len(second.done) == 6
+    assert len(second.done) == 9
     assert second.frames[: len(first.frames)] == first.frames
     assert "refused" not in capsys.readouterr().out.splitlines()[-1]
 
