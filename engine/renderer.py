@@ -84,6 +84,11 @@ class Renderer:
             assert self._scene_buffers.scene is scene
             self._key = ()
 
+    def loaded(self, scene: Scene) -> SceneBuffers | None:
+        """Return what was uploaded of `scene`, for another renderer's `load`; None where it is not the last scene."""
+        buffers = self._scene_buffers
+        return buffers if buffers and buffers.scene is scene else None
+
     def render(
         self,
         scene: Scene,

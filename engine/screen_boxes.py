@@ -82,6 +82,11 @@ def screen_boxes(
     return ScreenBoxes(begin, end, np.maximum(depth, 0.0) * (1.0 + DEPTH_MARGIN + lean * LEAN_DEPTH), crossing)
 
 
+def depth_of(visibility: np.ndarray) -> np.ndarray:
+    """Return the reverse-Z depths, float32, of a visibility buffer (height, width) uint64; 0: nothing is there."""
+    return (visibility >> np.uint64(32)).astype(np.uint32).view(np.float32)
+
+
 def pyramid_of(depth: np.ndarray) -> list[np.ndarray]:
     """Return the levels of the depth pyramid over `depth` (height, width), level 0 first: the smallest depths.
 

@@ -13,12 +13,14 @@ from engine.reference import (
     ORTHOGRAPHIC,
     TIE_ULPS,
     ULP,
+    Occlusion,
     Tables,
     cluster_boxes,
     combined_error,
     eye_relative,
     plane_values,
     projected_error_pixels,
+    visible_set,
 )
 from engine.screen_boxes import screen_boxes
 
@@ -40,8 +42,14 @@ class Difference:
         return np.concatenate([self.missing[self.missing_ulps > TIE_ULPS], self.extra[self.extra_ulps > TIE_ULPS]])
 
 
-def explain_difference(data: Tables, view: np.ndarray, reference: np.ndarray, other: np.ndarray) -> Difference:
-    """Compare two sets of (instance, cluster) pairs, integer (k, 2); `reference` is from engine.reference."""
+def explain_difference(
+    data: Tables, view: np.ndarray, reference: np.ndarray, other: np.ndarray, occlusion: Occlusion | None = None
+) -> Difference:
+    """Compare two sets of (instance, cluster) pairs, integer (k, 2); `reference` is from engine.reference.
+
+    With `occlusion`, both were drawn with it: a pair that is hidden or not as rectangles and depths are rounded, by as
+    much as engine.screen_boxes leans, takes 0 ulps.
+    """
     reference, other = np.unique(reference, axis=0), np.unique(other, axis=0)
     both, inverse = np.unique(np.concatenate([reference, other]), axis=0, return_inverse=True)
     inverse = inverse.ravel()
@@ -50,17 +58,40 @@ def explain_difference(data: Tables, view: np.ndarray, reference: np.ndarray, ot
     in_other[inverse[len(reference) :]] = True
     missing = both[in_reference & ~in_other].astype(np.int64)
     extra = both[in_other & ~in_reference].astype(np.int64)
-    return Difference(missing, extra, flip_ulps(data, view, missing), flip_ulps(data, view, extra))
+    missing_ulps, extra_ulps = flip_ulps(data, view, missing), flip_ulps(data, view, extra)
+    if occlusion is not None and len(missing):
+        missing_ulps[~_is_among(missing, visible_set(data, view, occlusion, lean=-1.0).pairs)] = 0.0
+    if occlusion is not None and len(extra):
+        # The reference culls it by no decision but one about occlusion.
+        hidden = (decision_margins(data, view, extra) >= 0.0).all(axis=1)
+        extra_ulps[hidden] = np.inf
+        extra_ulps[hidden & _is_among(extra, visible_set(data, view, occlusion, lean=1.0).pairs)] = 0.0
+    return Difference(missing, extra, missing_ulps, extra_ulps)
+
+
+def _is_among(pairs: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return which pairs, integer (k, 2), are among `others` (l, 2), bool (k,)."""
+    numbers, known = (values[:, 0].astype(np.int64) << 32 | values[:, 1].astype(np.int64) for values in (pairs, others))
+    return np.isin(numbers, known)
 
 
 def flip_ulps(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """Return how many ulps the decisions must be wrong by to turn the verdict on each pair, float64 (k,).
 
-    A drawn pair turns with its closest decision; one that is not drawn needs all that failed. Decisions: the instance's
-    box, every node below the root to the group's leaf, the cluster itself.
+    A drawn pair turns with its closest decision; one that is not drawn needs all that failed.
     """
     if not len(pairs):
         return np.zeros(0)
+    table = decision_margins(data, view, pairs)
+    failed = np.where(table < 0.0, -table, 0.0).max(axis=1)
+    return np.where(failed > 0.0, failed, table.min(axis=1))
+
+
+def decision_margins(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return by how many ulps each decision lets pairs (k, 2) pass, float64 (k, decisions); negative: it culls them.
+
+    Decisions: the instance's box, every node below the root to the group's leaf, the cluster itself; not occlusion.
+    """
     slots, clusters = pairs[:, 0], pairs[:, 1]
     instances = data.instances[slots]
     mesh = data.meshes[instances["mesh"]]
@@ -79,9 +110,7 @@ def flip_ulps(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         margins.append(np.where(node[:, None] >= 0, _node_margins(data, node, instances, view), np.inf))
         node = np.where(node >= 0, parents[node], -1)
         node = np.where(node == mesh["root_node"], -1, node)  # stands for the instance, which was tested
-    table = np.concatenate(margins, axis=1)
-    failed = np.where(table < 0.0, -table, 0.0).max(axis=1)
-    return np.where(failed > 0.0, failed, table.min(axis=1))
+    return np.concatenate(margins, axis=1)
 
 
 def error_margins(

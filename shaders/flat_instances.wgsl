@@ -1,12 +1,12 @@
-// Culling without a hierarchy, first pass: one lane an instance. What it draws from goes on as pieces of
-// PIECE_CLUSTERS clusters, in the place of candidate groups: all clusters of its mesh, or with `picks_level`, where it
-// is in the frustum, those of the coarsest whole-mesh level whose claimed error is small enough.
-import package::layout::{ClusterList, NONE, DISPATCH_FOLD, PHASE_MAIN, PIECE_CLUSTERS, TALLY_INSTANCES, OUTCOME_KEPT, OUTCOME_FRUSTUM};
+// Culling without a hierarchy, first pass: one lane an instance. Where it is in view, what it draws from goes on as pieces
+// of PIECE_CLUSTERS clusters, in the place of candidate groups: all clusters of its mesh, or with `picks_level` those of
+// the coarsest whole-mesh level whose claimed error is small enough.
+import package::layout::{ClusterList, NONE, DISPATCH_FOLD, PHASE_MAIN, PIECE_CLUSTERS, TALLY_INSTANCES, OUTCOME_KEPT};
 import package::scene::{views, meshes, instances};
 import package::queue::{states, candidate_groups, cluster_arguments};
 import package::transform::{eye_to_instance};
 import package::lod::{combined_error, projected_error};
-import package::frustum::{is_outside_frustum};
+import package::traversal::{test_box};
 import package::tally::{clear_tally, count_outcome, flush_tally};
 
 struct FlatInstances {
@@ -27,21 +27,21 @@ var<workgroup> found: array<vec3u, LANES>;
 var<workgroup> piece_count: atomic<u32>;
 var<workgroup> first_piece: u32;
 
-// The list that an instance draws from, or NONE.
+// The list that an instance draws from, or NONE where it is not in view.
 fn choose_list(slot: u32) -> u32 {
     let instance = instances[slot];
+    let mesh = meshes[instance.mesh];
+    let outcome = test_box(slot, instance, mesh.box_min, mesh.box_max, PHASE_MAIN); // the view is number 0
+    count_outcome(TALLY_INSTANCES, outcome);
+    if (outcome != OUTCOME_KEPT) {
+        return NONE;
+    }
     let lists = mesh_lists[instance.mesh];
     if (!picks_level) {
         return lists.x;
     }
     let view = views[0];
-    let mesh = meshes[instance.mesh];
     let offset = eye_to_instance(instance, view);
-    if (is_outside_frustum(instance, offset, view, mesh.box_min, mesh.box_max)) {
-        count_outcome(TALLY_INSTANCES, OUTCOME_FRUSTUM);
-        return NONE;
-    }
-    count_outcome(TALLY_INSTANCES, OUTCOME_KEPT);
     for (var i = lists.x; i + 1u < lists.x + lists.y; i++) {
         let error = combined_error(view, cluster_lists[i].geometric_error, cluster_lists[i].attribute_error);
         if (projected_error(instance, offset, view, mesh.center, mesh.radius, error) <= view.error_pixels) {
@@ -84,7 +84,7 @@ fn flat_instances(
         for (var k = lane; k < pieces.y; k += LANES) {
             let place = first_piece + pieces.x + k;
             if (place < arrayLength(&candidate_groups)) {
-                candidate_groups[place] = vec2u(base + i, pieces.z + k * PIECE_CLUSTERS); // the view is number 0
+                candidate_groups[place] = vec2u(base + i, pieces.z + k * PIECE_CLUSTERS);
             }
         }
     }

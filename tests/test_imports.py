@@ -39,7 +39,7 @@ TABLES = BASE | {"camera", "bvh", "asset", "page_loading", "materials", "referen
 FRAME = BASE | {"camera", "scene", "materials", "gpu", "page_loading"}
 RENDERER = FRAME | {"frame", "thresholds"}
 ALL = TABLES | RENDERER | {"builder", "renderer", "calibrate", "viewer", "commands", "experiments", "verify"}
-ALL |= {"__init__", "__main__"}
+ALL |= {"still_frame", "__init__", "__main__"}
 MAY_IMPORT = {
     "__init__": ALL,
     "__main__": ALL,
@@ -62,6 +62,7 @@ MAY_IMPORT = {
     "thresholds": BASE | {"gpu"},
     "renderer": RENDERER,
     "calibrate": RENDERER | {"renderer"},
+    "still_frame": RENDERER | {"renderer", "reference"},
     "viewer": ALL - {"builder"},
     "experiments": ALL - {"viewer"},
 }

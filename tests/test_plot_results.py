@@ -235,6 +235,20 @@ def test_one_run_that_is_not_timed(write, tmp_path):
     assert "no figure passes: one frame is no path" in text
 
 
+def test_runs_with_and_without_pass_times(write, tmp_path):
+    """Only those whose passes were timed are in the figure of passes; the sweep has all."""
+    path = write([run_line(n, f"pass_times {n == 0}", pass_times=n == 0) for n in range(2)])
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        if line["kind"] == "frame" and line["run"] == 1:
+            line["statistics"]["passes_ms"] = {"frame": line["statistics"]["passes_ms"]["frame"]}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    names, _ = plot(path, tmp_path / "out")
+    assert names == {"passes", "funnel", "sweep"}
+    assert "pass_times False" not in words(tmp_path / "out" / "made_passes.svg")
+    assert "pass_times false" in words(tmp_path / "out" / "made_sweep.svg").lower()
+
+
 def test_more_runs_than_panels_say_so(write, tmp_path):
     plot(write(taus(*range(10))), tmp_path / "out")
     assert "8 of 10 runs are shown" in words(tmp_path / "out" / "made_funnel.svg")

@@ -46,7 +46,10 @@ WIDE_RATIO = 20.0  # of values, beyond which an axis is logarithmic or panels ha
 
 def passes(results: Results) -> Figure | str:
     """Time of each pass along the path, stacked; a panel for each of some runs."""
-    runs, left_out = _chosen(series.measured_runs(results))
+    timed = [run for run in series.measured_runs(results) if series.times_passes(results, run["run"])]
+    if not timed:
+        return "passes were not timed (setting pass_times, or no timestamps)"
+    runs, left_out = _chosen(timed)
     times = [series.pass_times(results, run["run"]) for run in runs]
     if any(len(numbers) < 2 for numbers, _ in times):
         return "one frame is no path"
@@ -55,8 +58,6 @@ def passes(results: Results) -> Figure | str:
         for label, values in by_label.items():
             totals[label] = totals.get(label, 0.0) + float(values.sum())
     totals.pop("frame", None)
-    if not totals:
-        return "passes were not timed (setting pass_times, or no timestamps)"
     largest = sorted(totals, key=lambda label: -totals[label])[:MOST_PASSES]
     names = [label for label in series.in_order(list(by_label) for _, by_label in times) if label in largest]
     tops = [max(sum(values for label, values in by_label.items() if label != "frame")) for _, by_label in times]

@@ -148,6 +148,11 @@ def shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def times_passes(results: Results, run: int) -> bool:
+    """Return whether the passes of a run were timed one by one."""
+    return any(set(frame["statistics"]["passes_ms"]) - {"frame"} for frame in frames_of(results, run))
+
+
 def pass_times(results: Results, run: int) -> tuple[list[int], dict[str, np.ndarray]]:
     """Return frame numbers and, by label, the median milliseconds of each over the repeats, (frames,) float64."""
     frames = frames_of(results, run)

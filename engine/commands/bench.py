@@ -18,10 +18,8 @@ _ONE_CAMERA = ("camera", "eye", "target", "up", "fov")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure what is not measured yet, print what was seen; 1 where --verify found a difference."""
-    for path in (options.json, options.csv):
-        if path:
-            check_output(path)
+    """Measure what is missing, print what was seen; 1 where a run was refused or --verify found a difference."""
+    _check_outputs(options)
     experiment = experiment_of(options)
     if options.verify and not experiment.check_every:
         raise ValueError("--verify compares every check_every-th frame, and check_every is 0")
@@ -33,12 +31,29 @@ def run(options: argparse.Namespace) -> int:
         path = options.json or Path(folder) / "results.jsonl"
         resumes = is_experiment(options.scene)
         results = run_experiment(device, experiment, path, progress, options.verify, resumes, options.verbosity)
+    if not results.frames and len(results.runs) == 1:
+        raise ValueError(results.refused[0]["reason"])
     if options.csv:
         report.write_csv(options.csv, results)
     print(report.table(results))
     lines, differing = report.verification_lines(results) if options.verify else ([], 0)
     print("".join(f"{line}\n" for line in lines), end="")
-    return 1 if differing else 0
+    return 1 if differing or results.refused else 0
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Raise ValueError where results cannot be written, or would replace what they are made of."""
+    given = {"--json": options.json, "--csv": options.csv}
+    places = {Path(options.scene).resolve(): "the scene"}
+    for name, text in given.items():
+        if not text:
+            continue
+        path = check_output(text)
+        if text == "-" or (path.exists() and not path.is_file()):
+            raise ValueError(f"{name} {text}: name a file; results are read again from it")
+        if other := places.get(path.resolve()):
+            raise ValueError(f"{name} {text}: is {other} as well; name another file")
+        places[path.resolve()] = f"what {name} names"
 
 
 def experiment_of(options: argparse.Namespace) -> Experiment:

@@ -95,8 +95,15 @@ def write_json(path: str | Path, data: Any) -> None:
 
 
 def to_json(data: Any, indent: int | None = None) -> str:
-    """Return `data` as JSON; numpy scalars and arrays, paths and sets are converted."""
-    return json.dumps(data, indent=indent, default=_plain)
+    """Return `data` as JSON; numpy scalars and arrays, paths and sets are converted.
+
+    NaN and infinities, which JSON does not know, become null.
+    """
+    try:
+        return json.dumps(data, indent=indent, default=_plain, allow_nan=False)
+    except ValueError:
+        finite = json.loads(json.dumps(data, default=_plain), parse_constant=lambda name: None)
+        return json.dumps(finite, indent=indent)
 
 
 def _plain(value: Any) -> Any:

@@ -6,8 +6,9 @@ lists. Frames are measured, and their visible sets kept, in the same way for all
 engine              the engine with the settings of the run
 no_occlusion        without occlusion culling
 levels              with one dispatch for each level of the hierarchy, not the persistent queue
-clusters_frustum    no hierarchy: every cluster of every level of every instance is tested; no occlusion culling
-discrete_lods       no clusters: one whole-mesh level for each instance in the frustum, picked by its claimed error
+clusters_frustum    no hierarchy: instances are tested one by one, and every cluster of every level of those in view;
+                    no occlusion culling
+discrete_lods       no clusters: one whole-mesh level for each instance in view, picked by its claimed error
 triangles_software  no culling and no levels of detail: all source clusters by the software rasterisers
 triangles_hardware  the same triangles by the graphics pipeline with a depth buffer, one instanced draw for each mesh
 
@@ -22,6 +23,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from engine.camera import Camera
+    from engine.frame.scene_buffers import SceneBuffers
     from engine.frame.statistics import FrameStatistics
     from engine.gpu.device import Device
     from engine.renderer import Frame
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 class Drawer(Protocol):
     """What a run needs of whoever draws; engine.renderer.Renderer says what each method does."""
+
+    def load(self, scene: "Scene", *, scene_buffers: "SceneBuffers | None" = None) -> None: ...
+
+    def loaded(self, scene: "Scene") -> "SceneBuffers | None": ...
 
     @property
     def is_full(self) -> bool: ...
@@ -81,10 +87,14 @@ def _replaced(module: str, name: str, **changes: Any) -> Callable[["Device"], Dr
     return make
 
 
+# What those that are the engine with other settings change.
+ENGINE_CHANGES: dict[str, dict[str, Any]] = {
+    "no_occlusion": {"occlusion": False},
+    "levels": {"traversal": "levels"},
+}
 BASELINES: dict[str, Callable[["Device"], Drawer]] = {
     "engine": engine,
-    "no_occlusion": _changed(occlusion=False),
-    "levels": _changed(traversal="levels"),
+    **{name: _changed(**changes) for name, changes in ENGINE_CHANGES.items()},
     "clusters_frustum": _replaced("flat_cull", "ClustersFrustum"),
     "discrete_lods": _replaced("flat_cull", "DiscreteLods"),
     "triangles_software": _replaced("triangles_software", "TrianglesSoftware", raster="software", error_pixels=0.0),

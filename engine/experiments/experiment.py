@@ -12,7 +12,7 @@ closed = true                # optional, of [[keyframes]]: the way ends where it
 units = "bounds"             # optional, of [[keyframes]]: eye and target count from the middle of the scene's box in
                              # halves of its diagonal, so that one way suits scenes of every size; default: "metres"
 frames = 200                 # optional: measured frames, at equal steps of the path
-warm_up = 10                 # optional: frames before the first measured one, which end where the path begins
+warm_up = 10                 # optional: frames before the first measured one: the path's beginning, backwards
 repeats = 1                  # optional: times that every run is measured, by turns, so that drift hits all alike
 size = [1280, 720]           # optional: pixels
 check_every = 25             # optional: of each such frame the visible set is kept, and compared with --verify; 0: none
@@ -40,6 +40,7 @@ error_pixels = [0.5, 1, 2]   # any field of both settings, or size, scene, insta
 
 import dataclasses
 import itertools
+import math
 import os
 import re
 import tomllib
@@ -54,6 +55,7 @@ from engine.experiments.way import Way, read_way
 from engine.settings import BuildSettings, FrameSettings, settings_from
 
 LARGEST_INSTANCES = 1 << 28
+LARGEST_COUNT = 1_000_000  # of frames, warm-up frames and repeats
 LARGEST_FILLER_MS = 100.0
 FRAME_FIELDS = {one.name for one in dataclasses.fields(FrameSettings)}
 BUILD_FIELDS = {one.name for one in dataclasses.fields(BuildSettings)}
@@ -110,8 +112,8 @@ class Experiment:
     def __post_init__(self) -> None:
         for name, least in _COUNTS.items():
             value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise ValueError(f"{name} is {value!r}; use a whole number of at least {least}")
+            if type(value) is not int or not least <= value <= LARGEST_COUNT:
+                raise ValueError(f"{name} is {value!r}; use a whole number of {least} to {LARGEST_COUNT}")
         if type(self.filler_ms) not in (int, float) or not 0.0 <= self.filler_ms <= LARGEST_FILLER_MS:
             raise ValueError(f"filler_ms is {self.filler_ms!r}; use a number of 0 to {LARGEST_FILLER_MS:g}")
 
@@ -158,8 +160,8 @@ def quick(experiment: Experiment) -> Experiment:
         small = dict(variant)
         if "size" in small:
             small["size"] = _small_size(small["size"], share)
-        if isinstance(small.get("instances"), int):
-            small["instances"] = min(small["instances"], _QUICK_INSTANCES)
+        if "instances" in small:
+            small["instances"] = _few_instances(small["instances"])
         if small not in variants:
             variants.append(small)
     return dataclasses.replace(
@@ -170,6 +172,7 @@ def quick(experiment: Experiment) -> Experiment:
         check_every=1,
         image_error=experiment.image_error and dataclasses.replace(experiment.image_error, every=1),
         size=_small_size(experiment.size, share),
+        instances=_few_instances(experiment.instances),
         variants=tuple(variants),
     )
 
@@ -217,6 +220,8 @@ def _run(experiment: Experiment, number: int, variant: dict[str, Any]) -> Run:
         raise ValueError(f"scene is {place['scene']!r}; its name must end in one of: {known}")
     if build and suffix not in MESH_SUFFIXES:
         raise ValueError(f"{min(build)} needs a build, but the scene {place['scene']!r} is no mesh file")
+    if place["instances"] is None and experiment.spacing is not None:
+        raise ValueError("spacing is of instances, of which there are none")
     if place["instances"] is not None and suffix == ".toml":
         raise ValueError(f"instances repeats an asset, but {place['scene']!r} is a scene file, which places its own")
     return Run(
@@ -271,6 +276,18 @@ def _spacing(value: Any) -> tuple[float, float, float] | None:
 
 def _small_size(size: Any, share: float) -> list[int]:
     return [max(round(side * share), 1) for side in _size(size)]
+
+
+def _few_instances(value: Any) -> Any:
+    """Return a number of instances, or three along axes, of which there are not too many for a quick look."""
+    counts = _instances(value)
+    if counts is None or isinstance(counts, int):
+        return counts and min(counts, _QUICK_INSTANCES)
+    few = list(counts)
+    while math.prod(few) > _QUICK_INSTANCES:
+        longest = few.index(max(few))
+        few[longest] -= max(few[longest] // 8, 1)
+    return few
 
 
 def _shown(name: str, value: Any) -> str:

@@ -1,10 +1,12 @@
 """What numbers depend on: commit, machine, versions, adapter, assets and settings. No user names, no folders."""
 
+import hashlib
 import os
 import platform
 import re
 import subprocess
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -12,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine import __version__
+from engine import __version__, layout
 from engine.commands.scenes import MESH_SUFFIXES
 from engine.experiments.experiment import Experiment, Run
 from engine.experiments.image_error import FLIP_PACKAGE, ImageErrors
-from engine.experiments.scenes import Scenes, file_hash, scene_files
+from engine.experiments.refusal import refusal_of
+from engine.experiments.scenes import Scenes, file_hash, material_files, scene_files
 from engine.scene import Scene
 from engine.settings import BuildSettings, FrameSettings, settings_from
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from engine.gpu.device import Device
 
 _PACKAGES = ("wgpu", "numpy", "numba", "zstandard")
-_CHANGING = ("time",)  # entries that two runs of one manifest do not share
+_CHANGING = ("time", "assets")  # entries that need not agree: the lines of the runs name the assets by their hashes
 
 
 def describe(device: "Device", experiment: Experiment, assets: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -35,9 +38,10 @@ def describe(device: "Device", experiment: Experiment, assets: dict[str, dict[st
         "kind": "manifest",
         "microlith": __version__,
         "commit": commit(),
+        "source": source_hash(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: _version(name) for name in _PACKAGES} | {"wgpu-native": _native_version()},
         "device": device.describe(),
         "thresholds": thresholds_of(device),
         "experiment": {
@@ -56,7 +60,7 @@ def describe(device: "Device", experiment: Experiment, assets: dict[str, dict[st
     }
 
 
-def describe_run(run: Run, hashes: list[str]) -> dict[str, Any]:
+def describe_run(run: Run, hashes: Sequence[str]) -> dict[str, Any]:
     """Return the line of a run; `hashes` are those of the files its scene is made of."""
     return {
         "kind": "run",
@@ -64,7 +68,7 @@ def describe_run(run: Run, hashes: list[str]) -> dict[str, Any]:
         "label": run.label,
         "variant": {name: _scene_name(value) if name == "scene" else value for name, value in run.variant.items()},
         "scene": _scene_name(run.scene),
-        "files": hashes,
+        "files": list(hashes),
         "instances": run.instances,
         "spacing": run.spacing,
         "size": run.size,
@@ -86,21 +90,51 @@ def describe_scene(scene: Scene) -> dict[str, int]:
     return {"instances": scene.instance_count, "triangles": int(triangles[live].sum())}
 
 
-def describe_assets(scenes: Scenes, runs: list[Run]) -> tuple[dict[str, dict[str, Any]], list[list[str]]]:
-    """Return name and bytes of each file by its SHA-256, and the hashes of each run's files; builds what is missing."""
+@dataclass(frozen=True)
+class RunFiles:
+    """The SHA-256 of each file of a run's scene, or why they cannot be had."""
+
+    hashes: tuple[str, ...] = ()
+    refusal: str = ""
+
+
+def describe_assets(scenes: Scenes, runs: list[Run]) -> tuple[dict[str, dict[str, Any]], list[RunFiles]]:
+    """Return what each file is by its SHA-256, and the files of each run; builds what is missing.
+
+    A file is `name` and `bytes`; what was built is called by its mesh, with `mesh_bytes` and `mesh_sha256` of that.
+    """
     assets: dict[str, dict[str, Any]] = {}
-    hashes = []
+    found: dict[tuple, RunFiles] = {}  # a build that fails takes its time once
     for run in runs:
-        hashes.append([])
-        for file in scene_files(scenes.file(run)):
-            if not file.is_file():
-                raise ValueError(f"{run.scene}: its asset {file.name} is missing; the scene file says how to build it")
-            digest = file_hash(file)
-            hashes[-1].append(digest)
-            # What was built into the cache is called by its mesh: the cache's own name changes with the machine.
-            name = run.file.name if run.file.suffix.lower() in MESH_SUFFIXES else file.name
-            assets[digest] = {"name": name, "bytes": file.stat().st_size}
-    return assets, hashes
+        key = run.file, run.build, run.frame.materials
+        if key not in found:
+            try:
+                described = _described_files(scenes, run)
+                assets |= dict(described)
+                found[key] = RunFiles(tuple(digest for digest, _ in described))
+            except Exception as error:
+                found[key] = RunFiles(refusal=refusal_of(error))
+    return assets, [found[run.file, run.build, run.frame.materials] for run in runs]
+
+
+def run_files(scenes: Scenes, run: Run) -> list[Path]:
+    """Return the files that a run draws; ValueError names a missing one."""
+    files = scene_files(scenes.file(run))
+    if missing := next((file for file in files if not file.is_file()), None):
+        raise ValueError(f"{run.scene}: its asset {missing.name} is missing; the scene file says how to build it")
+    return files + material_files(Path(run.frame.materials) if run.frame.materials else None)
+
+
+def _described_files(scenes: Scenes, run: Run) -> list[tuple[str, dict[str, Any]]]:
+    described = []
+    for file in run_files(scenes, run):
+        entry: dict[str, Any] = {"name": file.name, "bytes": file.stat().st_size}
+        if run.file.suffix.lower() in MESH_SUFFIXES and file.suffix == ".mlith":
+            # The cache's own name changes with the machine.
+            entry["name"] = run.file.name
+            entry |= {"mesh_bytes": run.file.stat().st_size, "mesh_sha256": file_hash(run.file)}
+        described.append((file_hash(file), entry))
+    return described
 
 
 def difference(ours: Any, theirs: Any, name: str = "") -> str | None:
@@ -165,6 +199,23 @@ def commit() -> str | None:
         return name + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def source_hash() -> str:
+    """Return the SHA-256 of the engine's Python and shader files, which says more of changed files than a commit."""
+    package, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
+    for folder, pattern in ((package, "*.py"), (layout.shader_folder(), "*.wgsl")):
+        for file in sorted(folder.rglob(pattern)):
+            digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _native_version() -> str:
+    """Return the version of the library behind wgpu, which need not be the one that came with it."""
+    from wgpu.backends import wgpu_native
+
+    return wgpu_native.__version__
 
 
 def _git(root: Path, *arguments: str) -> str:

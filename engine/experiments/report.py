@@ -22,7 +22,10 @@ _NO_ERRORS = ("kind", "run", "frame")  # keys of such a line that are no measure
 
 
 def table(results: Results) -> str:
-    """Return medians and 5 to 95 % ranges: of one run for each pass, of several for each run."""
+    """Return medians and 5 to 95 % ranges: of one run for each pass, of several for each run; and what was refused.
+
+    A quantile is the sample whose rank is nearest to it.
+    """
     experiment, device = results.manifest["experiment"], results.manifest["device"]
     head = f"{experiment['name']}, {len(results.frames)} frames of {len(results.runs)} runs, {device['adapter']}"
     if len(results.runs) == 1:
@@ -34,7 +37,18 @@ def table(results: Results) -> str:
         lines = [head, *_run_rows(results)]
     if incomplete := sum(not frame["statistics"]["is_complete"] for frame in results.frames):
         lines.append(f"{incomplete} frames are incomplete: the queues cannot grow further; raise --error-pixels")
-    return "\n".join([*lines, *image_error_lines(results)])
+    return "\n".join([*lines, *refusal_lines(results), *image_error_lines(results)])
+
+
+def refusal_lines(results: Results) -> list[str]:
+    """Return a line for each run, or part of one, that was refused: which, and why."""
+    labels = {run["run"]: run["label"] for run in results.runs}
+    lines = []
+    for one in sorted(results.refused, key=lambda one: one["run"]):
+        part = one["repeat"]
+        what = part.replace("_", " ") if isinstance(part, str) else f"repeat {part + 1}" if part else ""
+        lines.append(f"{', '.join(filter(None, (labels[one['run']], what)))}: refused: {one['reason']}")
+    return lines
 
 
 def _pass_rows(frames: list[dict[str, Any]]) -> list[str]:
@@ -51,6 +65,10 @@ def _run_rows(results: Results) -> list[str]:
     rows = []
     for run in results.runs:
         frames = [frame for frame in results.frames if frame["run"] == run["run"]]
+        if not frames:
+            is_refused = any(one["run"] == run["run"] for one in results.refused)
+            rows.append([run["label"], "refused" if is_refused else "not yet", *[""] * 6])
+            continue
         drawn = [frame["statistics"] for frame in frames]
         gpu = [values["passes_ms"]["frame"] for values in drawn if "frame" in values["passes_ms"]]
         triangles = [sum(values["triangles"].values()) for values in drawn]
@@ -147,17 +165,26 @@ def _cell(value: Any) -> Any:
 
 
 def verification_lines(results: Results) -> tuple[list[str], int]:
-    """Return what --verify found, each difference in a line of its own and a summary, and how many frames differ."""
+    """Return what --verify found, and how many comparisons differ.
+
+    Each difference has a line of its own, what was not compared one for each run and reason, and each comparison a sum.
+    """
     labels = {run["run"]: run["label"] for run in results.runs}
     lines, wrong = [], [record for record in results.verifications if record.get("differences")]
-    for record in wrong:
-        where = f"{labels[record['run']]}, frame {record['frame']}, {record['comparison']}"
-        lines.append(f"{where}: {record['differences']} of {record['compared']} differ: {record['first']}")
-    skipped = [record for record in results.verifications if "skipped" in record]
-    lines += [f"{labels[one['run']]}, {one['comparison']}: not compared, {one['skipped']}" for one in skipped]
-    for comparison in dict.fromkeys(record["comparison"] for record in results.verifications):
-        some = [r for r in results.verifications if r["comparison"] == comparison and "skipped" not in r]
-        compared, ties, differences = (sum(r[key] for r in some) for key in ("compared", "ties", "differences"))
-        unit = "clusters" if comparison == "reference" else "pixels"
-        lines.append(f"{comparison}: {len(some)} frames, {compared:,} {unit}, {ties} ties, {differences} differences")
+    for one in wrong:
+        where = f"{labels[one['run']]}, frame {one['frame']}, {one['comparison']}"
+        lines.append(f"{where}: {one['differences']:,} of {one['compared']:,} {one['unit']} differ: {one['first']}")
+    skipped: dict[str, list[str]] = {}
+    for one in results.verifications:
+        if "skipped" in one:
+            frame = f", frame {one['frame']}" if "frame" in one else ""
+            why = f"{labels[one['run']]}{frame}: not compared, {one['skipped']}: "
+            skipped.setdefault(why, []).append(one["comparison"])
+    lines += [why + ", ".join(names) for why, names in skipped.items()]
+    compared = [record for record in results.verifications if "skipped" not in record]
+    for name, unit in dict.fromkeys((record["comparison"], record["unit"]) for record in compared):
+        some = [record for record in compared if (record["comparison"], record["unit"]) == (name, unit)]
+        number, ties, differences = (sum(record[key] for record in some) for key in ("compared", "ties", "differences"))
+        frames = len({(record["run"], record["frame"]) for record in some})
+        lines.append(f"{name}: {frames} frames, {number:,} {unit}, {ties:,} ties, {differences:,} differences")
     return lines, len(wrong)

@@ -12,11 +12,14 @@ import numpy as np
 
 from engine.camera import Camera
 from engine.experiments import manifest as manifests
-from engine.experiments.baseline import BASELINES, Drawer
+from engine.experiments.baseline import Drawer
+from engine.experiments.drawers import Drawers
 from engine.experiments.experiment import Experiment, Run
 from engine.experiments.filler import Filler
+from engine.experiments.manifest import RunFiles
+from engine.experiments.refusal import refusal_of
 from engine.experiments.results import IMAGE_ERROR, VERIFICATION, ResultFile, Results, read_results
-from engine.experiments.scenes import Scenes
+from engine.experiments.scenes import Scenes, file_hash
 from engine.scene import Scene
 from engine.settings import FrameSettings
 
@@ -39,106 +42,124 @@ def run_experiment(
 ) -> Results:
     """Build, measure and, with `verify`, compare what the result file at `path` does not hold yet; return all of it.
 
-    Raises ValueError or OSError in one line, also where the file holds the results of something else.
+    A run that cannot be had (its scene does not build or is not there, it is too large for the adapter or a baseline)
+    is written down with the reason, and the others go on. Raises ValueError or OSError in one line, also where the
+    file holds the results of something else.
     """
     runs, scenes = experiment.runs(), Scenes(verbosity)
-    assets, hashes = manifests.describe_assets(scenes, runs)
-    lines = [manifests.describe_run(*pair) for pair in zip(runs, hashes, strict=True)]
-    results = ResultFile(path, manifests.describe(device, experiment, assets), lines, resumes)
-    if results.done:
-        log.warning("%s: goes on after %d finished parts", path, len(results.done))
-    execute(device, experiment, runs, scenes, results, progress, verify)
+    assets, files = manifests.describe_assets(scenes, runs)
+    lines = [manifests.describe_run(run, found.hashes) for run, found in zip(runs, files, strict=True)]
+    with ResultFile(path, manifests.describe(device, experiment, assets), lines, resumes) as results:
+        if results.done:
+            log.warning("%s: goes on after %d finished parts", path, len(results.done))
+        Session(device, experiment, runs, files, scenes, results, progress).execute(verify)
     return read_results(path)
 
 
-def execute(
-    device: "Device",
-    experiment: Experiment,
-    runs: list[Run],
-    scenes: Scenes,
-    results: ResultFile,
-    progress: Progress = lambda stage, done, total: None,
-    verify: bool = False,
-) -> None:
-    """Measure, and with `verify` compare, what `results` does not hold yet; `progress` counts frames."""
-    drawers: dict[str, Drawer] = {}
-    filler = Filler(device, experiment.filler_ms) if experiment.filler_ms and not device.is_software else None
-    turns = [(repeat, run) for repeat in range(experiment.repeats) for run in runs]
-    total = len(turns) * experiment.frames
-    for number, (repeat, run) in enumerate(turns):
-        if (run.number, repeat) in results.done:
-            continue
-        scene = scenes.open(run)
-        cameras = experiment.way.cameras(scene, experiment.frames, run.size)
-        if run.baseline not in drawers:
-            drawers[run.baseline] = BASELINES[run.baseline](device)
-        drawer, records = drawers[run.baseline], []
-        for record in measure(drawer, scene, cameras, run.frame, run.size, experiment.warm_up, filler):
+class Session:
+    """Measures, and compares, what `results` does not hold yet; `progress` counts frames.
+
+    `files` are those of each run. A run that was refused is not tried again before the next session.
+    """
+
+    def __init__(
+        self,
+        device: "Device",
+        experiment: Experiment,
+        runs: list[Run],
+        files: list[RunFiles],
+        scenes: Scenes,
+        results: ResultFile,
+        progress: Progress,
+    ) -> None:
+        self._device, self._experiment, self._runs, self._files = device, experiment, runs, files
+        self._scenes, self._results, self._progress = scenes, results, progress
+        self._drawers = Drawers(device)
+        self._refused: set[int] = set()
+        is_filled = experiment.filler_ms and not device.is_software
+        self._filler = Filler(device, experiment.filler_ms) if is_filled else None
+
+    def execute(self, verify: bool = False) -> None:
+        """Measure every run in each repeat, by turns, then compare images, then `verify`."""
+        turns = [(repeat, run) for repeat in range(self._experiment.repeats) for run in self._runs]
+        for number, (repeat, run) in enumerate(turns):
+            count = partial(self._count, number, len(turns))
+            self._finish(run, repeat, partial(self._measured, run, repeat, count))
+        if self._experiment.image_error:
+            for run in self._runs:
+                self._finish(run, IMAGE_ERROR, partial(self._image_errors, run))
+        if verify:
+            self._drawers = Drawers(self._device)  # the comparisons have drawers of their own
+            for run in self._runs:
+                self._finish(run, VERIFICATION, partial(self._verified, run))
+
+    def _finish(self, run: Run, part: int | str, records_of: Callable[[], list[dict[str, Any]]]) -> None:
+        """Write the lines of one part of a run, or why there are none, unless they are there."""
+        if (run.number, part) in self._results.done or run.number in self._refused:
+            return
+        records: list[dict[str, Any]] = []
+        reason = self._files[run.number].refusal
+        if not reason:
+            try:
+                records = records_of()
+            except Exception as error:
+                reason = refusal_of(error, self._device)
+                self._drawers.forget(run.baseline)
+        if not reason:
+            self._results.add(run.number, part, records)
+            log.info("%s: finished %s", run.label, part if isinstance(part, str) else f"repeat {part + 1}")
+            return
+        if isinstance(part, int):
+            self._refused.add(run.number)
+        self._results.refuse(run.number, part, reason)
+        if len(self._runs) > 1:  # else it is all there is to say at the end
+            log.warning("%s: refused: %s", run.label, reason)
+
+    def _count(self, number: int, turns: int, done: int) -> None:
+        frames = self._experiment.frames
+        self._progress("measure", number * frames + done, turns * frames)
+
+    def _opened(self, run: Run) -> tuple[Scene, list[Camera]]:
+        """Return scene and cameras of a run. Raises ValueError where its files are not those of the manifest now."""
+        scene = self._scenes.open(run)
+        if tuple(map(file_hash, manifests.run_files(self._scenes, run))) != self._files[run.number].hashes:
+            raise ValueError(f"{run.scene}: has changed since the experiment began")
+        return scene, self._experiment.way.cameras(scene, self._experiment.frames, run.size)
+
+    def _measured(self, run: Run, repeat: int, count: Callable[[int], None]) -> list[dict[str, Any]]:
+        warm_up, check_every = self._experiment.warm_up, self._experiment.check_every
+        scene, cameras = self._opened(run)
+        drawer, records = self._drawers.of(run.baseline, scene), []
+        for record in measure(drawer, scene, cameras, run.frame, run.size, warm_up, self._filler):
             records.append({"kind": "frame", "run": run.number, "repeat": repeat, **record})
-            progress("measure", number * experiment.frames + len(records), total)
+            count(len(records))
         for record in records:  # not between the frames: it takes time
             record["statistics"] = record["statistics"].to_dict()
-        if repeat == 0 and experiment.check_every:
-            sets = visible_sets(drawer, scene, cameras, run.frame, run.size, experiment.check_every)
+        if repeat == 0 and check_every:
+            sets = visible_sets(drawer, scene, cameras, run.frame, run.size, check_every)
             records += [{"kind": "set", "run": run.number, **record} for record in sets]
         records.sort(key=lambda one: (one["kind"], one["frame"]))
         if repeat == 0:
             records.append({"kind": "scene", "run": run.number, **manifests.describe_scene(scene)})
-        results.add(run.number, repeat, records)
-    if experiment.image_error:
-        _compare_images(device, experiment, runs, scenes, results, drawers, progress)
-    if verify:
-        drawers.clear()  # the comparisons have drawers of their own
-        _verify(device, experiment, runs, scenes, results, progress)
+        return records
 
+    def _image_errors(self, run: Run) -> list[dict[str, Any]]:
+        from engine.experiments.image_comparison import errors_along
 
-def _compare_images(
-    device: "Device",
-    experiment: Experiment,
-    runs: list[Run],
-    scenes: Scenes,
-    results: ResultFile,
-    drawers: dict[str, Drawer],
-    progress: Progress,
-) -> None:
-    from engine.experiments.image_comparison import errors_along
-    from engine.renderer import Renderer
+        assert self._experiment.image_error
+        scene, cameras = self._opened(run)
+        drawer, reference = self._drawers.of(run.baseline, scene), self._drawers.reference(scene)
+        count = partial(self._progress, f"image error of run {run.number + 1} of {len(self._runs)}")
+        found = errors_along(drawer, reference, run, scene, cameras, self._experiment.image_error, count)
+        return [{"kind": IMAGE_ERROR, "run": run.number, **record} for record in found]
 
-    assert experiment.image_error
-    reference = Renderer(device)
-    for run in runs:
-        if (run.number, IMAGE_ERROR) in results.done:
-            continue
-        scene = scenes.open(run)
-        cameras = experiment.way.cameras(scene, experiment.frames, run.size)
-        if run.baseline not in drawers:
-            drawers[run.baseline] = BASELINES[run.baseline](device)
-        count = partial(progress, f"image error of run {run.number + 1} of {len(runs)}")
-        drawer = drawers[run.baseline]
-        found = errors_along(drawer, reference, run, scene, cameras, experiment.image_error, count)
-        records = [{"kind": IMAGE_ERROR, "run": run.number, **record} for record in found]
-        results.add(run.number, IMAGE_ERROR, records)
+    def _verified(self, run: Run) -> list[dict[str, Any]]:
+        from engine.experiments.comparisons import compare_along
 
-
-def _verify(
-    device: "Device",
-    experiment: Experiment,
-    runs: list[Run],
-    scenes: Scenes,
-    results: ResultFile,
-    progress: Progress,
-) -> None:
-    from engine.experiments.comparisons import compare_along
-
-    for run in runs:
-        if run.baseline != "engine" or (run.number, VERIFICATION) in results.done:
-            continue
-        scene = scenes.open(run)
-        cameras = experiment.way.cameras(scene, experiment.frames, run.size)
-        label = f"verify run {run.number + 1} of {len(runs)}"
-        found = compare_along(device, run, scene, cameras, experiment.check_every, label, progress)
-        records = [{"kind": "verification", "run": run.number, **record} for record in found]
-        results.add(run.number, VERIFICATION, records)
+        scene, cameras = self._opened(run)
+        label = f"verify run {run.number + 1} of {len(self._runs)}"
+        found = compare_along(self._device, run, scene, cameras, self._experiment.check_every, label, self._progress)
+        return [{"kind": VERIFICATION, "run": run.number, **record} for record in found]
 
 
 def measure(
@@ -152,11 +173,12 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
     """Yield frame, wall_ms and statistics (FrameStatistics) for each camera; `filler` goes before each frame.
 
-    Warm-up frames come first and end where the path begins. A frame for which the queues were too small is measured
-    again at the end.
+    Warm-up frames come first; they walk the path's beginning backwards, so that the camera does not jump to where it
+    begins. A frame for which the queues were too small is drawn again at the end, right after the one before it, and
+    has `again` then.
     """
-    drawer.render(scene, cameras[-warm_up % len(cameras)], settings, size)  # lets the queues grow
-    path = [(number, cameras[number % len(cameras)]) for number in range(-warm_up, len(cameras))]
+    drawer.render(scene, cameras[place_of(-warm_up, len(cameras))], settings, size)  # lets the queues grow
+    path = [(number, cameras[place_of(number, len(cameras))]) for number in range(-warm_up, len(cameras))]
     again = []  # the queues were too small for them; not before the frames in flight have arrived
     for number, frame, wall_ms in _frames_in_flight(drawer, scene, path, settings, size, filler):
         if number >= 0 and not frame.is_complete:
@@ -165,8 +187,16 @@ def measure(
             yield {"frame": number, "wall_ms": wall_ms, "statistics": frame}
     for number in again:
         drawer.render(scene, cameras[number], settings, size)  # lets them grow
+        drawer.render(scene, cameras[place_of(number - 1, len(cameras))], settings, size)
         [(_, frame, wall_ms)] = _frames_in_flight(drawer, scene, [(number, cameras[number])], settings, size, filler)
-        yield {"frame": number, "wall_ms": wall_ms, "statistics": frame}
+        yield {"frame": number, "wall_ms": wall_ms, "statistics": frame, "again": True}
+
+
+def place_of(number: int, count: int) -> int:
+    """Return which of `count` cameras frame `number` has: those before frame 0 walk the path backwards, and turn."""
+    turn = 2 * max(count - 1, 1)
+    place = abs(number) % turn
+    return min(place, turn - place) % count
 
 
 def _frames_in_flight(
@@ -180,7 +210,8 @@ def _frames_in_flight(
     """Yield number, statistics and wall milliseconds of each frame of `path`, (number, camera) pairs.
 
     Frames are sent ahead of those that are still drawn, so that the GPU neither waits nor lowers its clocks. The wall
-    time is that between results; results that arrive together share it.
+    time is that between results; results that arrive together, as the last ones do, share it: its mean is exact, single
+    values are not.
     """
     then = time.perf_counter()
     for sent in [*path, None]:
@@ -220,8 +251,9 @@ def drawn_clusters(
     drawer: Drawer, scene: Scene, cameras: list[Camera], number: int, settings: FrameSettings, size: tuple[int, int]
 ) -> np.ndarray:
     """Return the (k, 2) uint32 pairs that camera `number` draws after the one before it; waits for the GPU."""
+    before = cameras[place_of(number - 1, len(cameras))]
     for _ in range(4):  # again where queues had to grow: what was drawn in between counts as the last frame
-        drawer.render(scene, cameras[number - 1], settings, size)
+        drawer.render(scene, before, settings, size)
         if not drawer.render(scene, cameras[number], settings, size).statistics.notes:
             break
     return drawer.read_visible_clusters()

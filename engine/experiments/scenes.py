@@ -1,6 +1,7 @@
 """The scenes of an experiment's runs: opened, built where the run changes how, repeated where it asks for that."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -66,16 +67,25 @@ def copies(instances: int | tuple[int, int, int], spacing: tuple[float, float, f
 
 
 def scene_files(file: Path) -> list[Path]:
-    """Return the files that a scene is made of: itself and, of a scene file, its assets."""
+    """Return the files that a scene is made of: itself and, of a scene file, its assets and material functions."""
     if file.suffix.lower() != ".toml":
         return [file]
-    return [file, *dict.fromkeys(read_scene_file(file).asset_paths)]
+    scene = read_scene_file(file)
+    return [file, *dict.fromkeys(scene.asset_paths), *material_files(scene.material_folder)]
+
+
+def material_files(folder: Path | None) -> list[Path]:
+    """Return the material functions of a folder."""
+    return sorted(folder.glob("*.wgsl")) if folder else []
 
 
 def file_hash(file: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal; kept in the user's cache folder while date and size stay."""
+    """Return the SHA-256 of a file in hexadecimal; kept in the user's cache folder while its dates and size stay.
+
+    The date of the last change of its entry is one of them: a copy that keeps the date of its bytes has another.
+    """
     stamp = file.stat()
-    key = repr((str(file.resolve()), stamp.st_mtime_ns, stamp.st_size))
+    key = repr((str(file.resolve()), stamp.st_ino, stamp.st_mtime_ns, stamp.st_ctime_ns, stamp.st_size))
     kept = cache_folder("hashes") / hashlib.sha256(key.encode()).hexdigest()[:24]
     try:
         text = kept.read_text(encoding="ascii")
@@ -85,6 +95,7 @@ def file_hash(file: Path) -> str:
         pass
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(found, encoding="ascii")
+    with suppress(OSError):  # where the folder may not be written, it is read again next time
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(found, encoding="ascii")
     return found

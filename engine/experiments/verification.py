@@ -1,8 +1,8 @@
 """Comparisons of two drawings of one frame: visible sets, and visibility buffers pixel by pixel.
 
-A tie is a difference that rounding may make: a cluster whose decision lies within TIE_ULPS of its threshold, a pixel on
-which two triangles have the same depth bits: then bits of the place of their clusters in the list decide, which is not
-the same in two frames.
+A tie is a difference that rounding may make: a cluster whose decision lies within TIE_ULPS of its threshold, or that
+occlusion hides or not as its rectangle and depth are rounded; a pixel on which two triangles have the same depth bits:
+then bits of the place of their clusters in the list decide, which is not the same in two frames.
 """
 
 from dataclasses import dataclass
@@ -10,17 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine import reference
+from engine.screen_boxes import depth_of
 from engine.ties import explain_difference
 
+CLUSTERS, PIXELS = "clusters", "pixels"  # what is counted
 TIED_CLUSTERS = 1e-5  # share of the set
-TIED_PIXELS = {"occlusion": 2e-3, "traversal": 2e-3, "raster": 1e-4}  # share of the image, by what is compared
+# Share of the image, by what is compared.
+TIED_PIXELS = {"occlusion": 2e-3, "traversal": 2e-3, "raster": 1e-4, "baseline": 2e-3}
+DEPTH_ROUNDING = 1e-4  # relative, of depths that two pipelines interpolate
 DEPTH_SHIFT = np.uint64(32)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How many clusters or pixels were compared, and how many of them differ; `first` says where and how."""
+    """How many clusters or pixels (`unit`) were compared, and how many of them differ; `first` says where and how."""
 
+    unit: str
     compared: int
     ties: int
     differences: int
@@ -38,25 +43,29 @@ class Image:
     identity: np.ndarray
 
 
-def compare_with_reference(tables: reference.Tables, view: np.ndarray, drawn: np.ndarray) -> Comparison:
-    """Compare drawn pairs of instance slot and cluster, integer (k, 2), with engine.reference, without occlusion.
+def compare_with_reference(
+    tables: reference.Tables, view: np.ndarray, drawn: np.ndarray, occlusion: reference.Occlusion | None = None
+) -> Comparison:
+    """Compare drawn pairs of instance slot and cluster, integer (k, 2), with engine.reference.
 
-    `view` is the layout.VIEW record. More than a few ties count as differences, too.
+    `view` is the layout.VIEW record, `occlusion` what hid clusters. More than a few ties count as differences, too.
     """
-    expected = reference.visible_set(tables, view).pairs
-    found = explain_difference(tables, view, expected, drawn)
+    expected = reference.visible_set(tables, view, occlusion).pairs
+    found = explain_difference(tables, view, expected, drawn, occlusion)
     ulps = np.concatenate([found.missing_ulps, found.extra_ulps])
     pairs = np.concatenate([found.missing, found.extra])
     is_mistake = ulps > reference.TIE_ULPS
     ties, mistakes = int(np.count_nonzero(~is_mistake)), int(np.count_nonzero(is_mistake))
-    if ties > max(1.0, TIED_CLUSTERS * len(expected)):
-        return Comparison(len(expected), 0, ties + mistakes, f"{ties} of {len(expected)} clusters are ties")
     first = ""
     if mistakes:
         worst = int(np.argmax(ulps))
         side = "is missing" if worst < len(found.missing) else "is too much"
-        first = f"instance {pairs[worst, 0]}, cluster {pairs[worst, 1]} {side}, by {ulps[worst]:.3g} ulp"
-    return Comparison(len(expected), ties, mistakes, first)
+        how_far = f", by {ulps[worst]:.3g} ulp" if np.isfinite(ulps[worst]) else ", though it is hidden"
+        first = f"instance {pairs[worst, 0]}, cluster {pairs[worst, 1]} {side}{how_far}"
+    if ties > max(1.0, TIED_CLUSTERS * len(expected)):
+        first = first or f"{ties} of {len(expected)} clusters are ties"
+        ties, mistakes = 0, ties + mistakes
+    return Comparison(CLUSTERS, len(expected), ties, mistakes, first)
 
 
 def compare_sets(one: np.ndarray, other: np.ndarray) -> Comparison:
@@ -65,19 +74,39 @@ def compare_sets(one: np.ndarray, other: np.ndarray) -> Comparison:
     both, counts = np.unique(np.concatenate([one, other]), axis=0, return_counts=True)
     lonely = both[counts == 1]
     first = f"instance {lonely[0, 0]}, cluster {lonely[0, 1]} is in one of them only" if len(lonely) else ""
-    return Comparison(len(both), 0, len(lonely), first)
+    return Comparison(CLUSTERS, len(both), 0, len(lonely), first)
 
 
 def compare_images(one: Image, other: Image, tied_share: float) -> Comparison:
     """Compare depth bits at every pixel, and identities: those of equal depth are ties, of which few are allowed."""
     depth = (one.visibility >> DEPTH_SHIFT) != (other.visibility >> DEPTH_SHIFT)
     tied = (one.identity != other.identity).any(axis=0) & ~depth
+    return _compared_pixels(depth, tied, tied_share, "of equal depth show other triangles")
+
+
+def compare_rounded_images(one: Image, other: Image, tied_share: float) -> Comparison:
+    """Compare images of the same triangles by two pipelines, each of which rounds coordinates and depths in its way.
+
+    Corners move by a part of a pixel, so a depth must lie between those of the same pixel and its neighbours in
+    `other`, or nothing be there where one of them is empty. Pixels that show other triangles then are ties, of which
+    few are allowed.
+    """
+    found, expected = depth_of(one.visibility).astype(float), depth_of(other.visibility).astype(float)
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(expected, 1, mode="edge"), (3, 3))
+    least, most = around.min(axis=(2, 3)), around.max(axis=(2, 3))
+    depth = (found < least * (1.0 - DEPTH_ROUNDING)) | (found > most * (1.0 + DEPTH_ROUNDING))
+    tied = (one.identity != other.identity).any(axis=0) & ~depth
+    return _compared_pixels(depth, tied, tied_share, "show other triangles")
+
+
+def _compared_pixels(depth: np.ndarray, tied: np.ndarray, tied_share: float, how: str) -> Comparison:
+    """Return the Comparison of images (height, width) that differ in `depth`, and else are `tied`."""
     ties, differences = int(np.count_nonzero(tied)), int(np.count_nonzero(depth))
     first = f"the depths of pixel {_pixel(depth)} differ" if differences else ""
     if ties > tied_share * tied.size:
-        first = first or f"{ties} pixels of equal depth show other triangles, the first of them {_pixel(tied)}"
-        return Comparison(tied.size, 0, differences + ties, first)
-    return Comparison(tied.size, ties, differences, first)
+        first = first or f"{ties} pixels {how}, the first of them {_pixel(tied)}"
+        return Comparison(PIXELS, tied.size, 0, differences + ties, first)
+    return Comparison(PIXELS, tied.size, ties, differences, first)
 
 
 def _pixel(mask: np.ndarray) -> str:

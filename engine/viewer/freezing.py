@@ -1,11 +1,11 @@
 """Freeze culling: what the GPU decided in one frame, with all that the reference code needs to say why."""
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine import layout, reference
+from engine import reference
 from engine.camera import Camera
 from engine.frame.statistics import FrameStatistics
 from engine.reference import Occlusion, Tables
@@ -13,11 +13,8 @@ from engine.reference_trace import LARGEST_TRACE, Trace, TraceCancelledError, tr
 from engine.renderer import Renderer
 from engine.scene import Scene
 from engine.settings import FrameSettings
+from engine.still_frame import draw_still
 from engine.viewer.overlays import seen_sizes
-
-MOST_FRAMES = 6  # drawn until one follows a frame of the same view
-_HAS_HISTORY = layout.CONSTANTS["VIEW_HAS_HISTORY"]
-_MOVED = layout.CONSTANTS["VIEW_MOVED"] | layout.CONSTANTS["VIEW_INSTANCES_MOVED"]
 
 
 @dataclass
@@ -97,38 +94,14 @@ class Frozen:
 
 
 def freeze(renderer: Renderer, scene: Scene, camera: Camera, settings: FrameSettings, size: tuple[int, int]) -> Frozen:
-    """Draw the frame that is frozen, until it follows a frame of the same view, and return what it was culled by.
+    """Draw the frame that is frozen, as engine.still_frame.draw_still does, and return what it was culled by.
 
-    With occlusion that takes two frames, or a few more where queues grow. It waits for the GPU; statistics of frames
-    that were submitted before are lost. Call `start` of the result, then `poll` from time to time. Raises RuntimeError
-    where a frame cannot be finished.
+    Call `start` of the result, then `poll` from time to time. Raises RuntimeError where a frame cannot be finished, or
+    none stands still.
     """
-    before: list[np.ndarray] | None = None
-    for _ in range(MOST_FRAMES):
-        statistics = renderer.render(scene, camera, settings, size).statistics
-        is_as_asked = statistics.error_pixels == settings.error_pixels
-        settings, view = replace(settings, error_pixels=statistics.error_pixels), renderer.drawn_view()
-        after = _read_pyramid(renderer) if settings.occlusion else []
-        if not settings.occlusion or (before is not None and is_as_asked and _is_still(view, statistics)):
-            break
-        before = after
-    else:
-        raise RuntimeError(f"culling cannot be frozen: no two of {MOST_FRAMES} frames of one view follow each other")
-    instances, tree = scene.instances.copy(), renderer.instance_tree()
-    # The post pass drew nothing, so what it left is what it was tested against.
-    occlusion = Occlusion(
-        before if settings.occlusion else None, after, view, instances, tree.nodes, tree.order, tree.seeds
-    )
-    return Frozen(scene, camera, settings, size, view, statistics, occlusion, instances)
-
-
-def _is_still(view: np.ndarray, statistics: FrameStatistics) -> bool:
-    """Whether a frame was tested against the pyramid of a frame of the same view, and its post pass drew nothing."""
-    has_history = int(view["flags"]) & (_HAS_HISTORY | _MOVED) == _HAS_HISTORY
-    return has_history and statistics.passes["post"]["clusters"].kept == 0
-
-
-def _read_pyramid(renderer: Renderer) -> list[np.ndarray]:
-    """Return the depth pyramid that the frame drawn last left, level 0 first, as engine.screen_boxes.pyramid_of."""
-    depth = (renderer.read_visibility() >> np.uint64(32)).astype(np.uint32).view(np.float32)
-    return [depth, *renderer.read_depth_pyramid()]
+    try:
+        still = draw_still(renderer, scene, camera, settings, size)
+    except RuntimeError as error:
+        raise RuntimeError(f"culling cannot be frozen: {error}") from None
+    instances = still.occlusion.previous_instances
+    return Frozen(scene, camera, still.settings, size, still.view, still.statistics, still.occlusion, instances)

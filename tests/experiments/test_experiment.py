@@ -84,7 +84,9 @@ def test_scenes_are_varied_and_variables_expanded(write, tmp_path, monkeypatch):
         ("scene = 'a.ply'\nsize = [0, 1]", "size is [0, 1]"),
         ("scene = 'a.ply'\ninstances = 0", "instances is 0"),
         ("scene = 'a.ply'\ninstances = [70000, 1, 70000]", "instances is [70000, 1, 70000]"),
-        ("scene = 'a.ply'\nspacing = -1", "spacing is -1"),
+        ("scene = 'a.ply'\ninstances = 2\nspacing = -1", "spacing is -1"),
+        ("scene = 'a.ply'\nspacing = 1", "spacing is of instances"),
+        ("scene = 'a.ply'\nframes = 99999999999999999999", "frames is 99999999999999999999; use a whole number"),
         ("scene = 'a.toml'\ninstances = 2", "instances repeats an asset"),
         ("scene = 'a.mlith'\n[build]\nscale = 2", "scale needs a build"),
         ("scene = 'a.mlith'\n[sweep]\ngroup_clusters = [8]", "group_clusters needs a build"),
@@ -154,5 +156,10 @@ def test_quick_keeps_what_is_varied():
     assert [(one.size, one.instances) for one in small.runs()] == [
         (size, count) for size in ((16, 9), (160, 90), (3, 1)) for count in (1, 1000)
     ]
+    assert quick(Experiment("a", "a.ply", instances=10**6)).instances == 1000
+    many = quick(Experiment("a", "a.ply", variants=({"instances": [3000, 1, 2000]}, {"instances": [2, 3, 4]})))
+    x, y, z = many.runs()[0].instances
+    assert 800 <= x * y * z <= 1000 and y == 1 and abs(x - z) <= 6
+    assert many.runs()[1].instances == (2, 3, 4)
     assert quick(Experiment("a", "a.ply", size=(1280, 720))).size == [160, 90]
     assert quick(Experiment("a", "a.ply", size=(100, 20))).size == [100, 20]

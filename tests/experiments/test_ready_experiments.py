@@ -32,12 +32,14 @@ def clone(tmp_path, sample_mesh, monkeypatch) -> Path:
 def test_there_is_one_for_each_question():
     assert {path.stem for path in READY} == {
         "baselines",
+        "baselines_billion",
         "bevy_dragons",
         "group_size",
         "hardware_threshold",
         "instances",
         "nanite_webgpu",
         "occlusion",
+        "pass_times",
         "resolution",
         "tau",
         "traversal",

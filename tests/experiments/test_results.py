@@ -8,12 +8,14 @@ import pytest
 from engine.experiments import manifest, report
 from engine.experiments.results import VERIFICATION, ResultFile, read_results
 
-MANIFEST = {"kind": "manifest", "time": "now", "commit": "abc", "versions": {"wgpu": "1"}}
+MANIFEST = {"kind": "manifest", "time": "now", "commit": "abc", "versions": {"wgpu": "1"}, "assets": {}}
 MANIFEST |= {"experiment": {"name": "made"}, "device": {"adapter": "card"}}
 RUNS = [
     {"kind": "run", "run": 0, "label": "size 2x1", "variant": {"size": [2, 1]}, "scene": "a", "size": [2, 1]},
     {"kind": "run", "run": 1, "label": "size 4x3", "variant": {"size": [4, 3]}, "scene": "a", "size": [4, 3]},
 ]
+for line in RUNS:
+    line["files"] = ["f" * 64]
 
 
 def frame(run: int, repeat: int, number: int, wall_ms: float = 1.0, triangles: int = 7) -> dict:

@@ -6,8 +6,9 @@ import pytest
 from engine import reference
 from engine.camera import view_record
 from engine.experiments import verification
-from engine.experiments.comparisons import pairs_of
-from engine.experiments.verification import Image
+from engine.experiments.baseline import BASELINES
+from engine.experiments.comparisons import not_compared, pairs_of
+from engine.experiments.verification import Comparison, Image
 from engine.scene import load_scene
 from engine.settings import FrameSettings
 
@@ -19,9 +20,15 @@ def image(depths, identities) -> Image:
     return Image(depths | np.uint64(5), np.asarray(identities, np.uint32))
 
 
+def rounded(depths: np.ndarray, names=0) -> Image:
+    """An image of float32 depths and, of all three identities, the same `names`."""
+    samples = depths.view(np.uint32).astype(np.uint64) << np.uint64(32)
+    return Image(samples, np.broadcast_to(np.asarray(names, np.uint32), (3, *depths.shape)))
+
+
 def test_equal_images_are_equal():
     one = image([[1, 2], [3, 0]], np.arange(12).reshape(3, 2, 2))
-    assert verification.compare_images(one, one, 0.0) == verification.Comparison(4, 0, 0)
+    assert verification.compare_images(one, one, 0.0) == Comparison("pixels", 4, 0, 0)
     listed_elsewhere = Image(one.visibility + np.uint64(64), one.identity)
     assert verification.compare_images(one, listed_elsewhere, 0.0).differences == 0
 
@@ -40,7 +47,7 @@ def test_equal_depths_with_other_identities_are_ties_if_few(kind):
     one, other = np.zeros((2, 3, 10, 10))
     other[kind, 4, 7] = 1
     pair = image(np.ones((10, 10)), one), image(np.ones((10, 10)), other)
-    assert verification.compare_images(*pair, 0.01) == verification.Comparison(100, 1, 0)
+    assert verification.compare_images(*pair, 0.01) == Comparison("pixels", 100, 1, 0)
     many = verification.compare_images(*pair, 0.009)
     assert (many.ties, many.differences) == (0, 1)
     assert many.first == "1 pixels of equal depth show other triangles, the first of them 7,4"
@@ -48,7 +55,7 @@ def test_equal_depths_with_other_identities_are_ties_if_few(kind):
 
 def test_sets_are_compared_exactly():
     one = np.array([[0, 5], [0, 7], [3, 1]])
-    assert verification.compare_sets(one, one[::-1]) == verification.Comparison(3, 0, 0)
+    assert verification.compare_sets(one, one[::-1]) == Comparison("clusters", 3, 0, 0)
     found = verification.compare_sets(one, one[:2].astype(np.uint32))
     assert (found.compared, found.differences) == (3, 1)
     assert found.first == "instance 3, cluster 1 is in one of them only"
@@ -85,13 +92,83 @@ def test_a_tie_is_counted_apart(decided, monkeypatch):
     assert (many.ties, many.differences) == (0, 2)
 
 
+def test_what_rounds_in_its_own_way_lies_between_its_neighbours():
+    depths = np.linspace(0.1, 0.2, 100, dtype=np.float32).reshape(10, 10)
+    one = rounded(depths)
+    assert verification.compare_rounded_images(one, one, 0.0) == Comparison("pixels", 100, 0, 0)
+    moved = depths.copy()
+    moved[4, 7] = 0.5 * (depths[4, 7] + depths[5, 8])  # as if sampled beside
+    moved[0, 0] *= 1.00005
+    assert verification.compare_rounded_images(rounded(moved), one, 0.0).differences == 0
+    for wrong in (depths[6, 8], depths[2, 7], 0.0, depths[5, 8] * 1.0002):
+        moved[4, 7] = wrong
+        found = verification.compare_rounded_images(rounded(moved), one, 0.0)
+        assert (found.differences, found.first) == (1, "the depths of pixel 7,4 differ")
+
+
+def test_an_outline_may_move_by_a_part_of_a_pixel():
+    depths = np.full((10, 10), 0.5, np.float32)
+    depths[:, 5:] = 0.0
+    wider, hole = depths.copy(), depths.copy()
+    wider[3, 5], hole[3, 2] = 0.5, 0.0
+    assert verification.compare_rounded_images(rounded(wider), rounded(depths), 1.0).differences == 0
+    assert verification.compare_rounded_images(rounded(hole), rounded(depths), 1.0).differences == 1
+    wider[3, 6] = 0.5
+    assert verification.compare_rounded_images(rounded(wider), rounded(depths), 1.0).differences == 1
+
+
+def test_few_pixels_may_show_the_triangle_beside():
+    names = np.zeros((10, 10))
+    names[2, 3] = 1
+    depths = np.full((10, 10), 0.5, np.float32)
+    pair = rounded(depths, names), rounded(depths)
+    assert verification.compare_rounded_images(*pair, 0.01) == Comparison("pixels", 100, 1, 0)
+    many = verification.compare_rounded_images(*pair, 0.009)
+    assert (many.ties, many.differences) == (0, 1)
+    assert many.first == "1 pixels show other triangles, the first of them 3,2"
+
+
 def test_each_pair_differs_in_one_thing():
     pairs = pairs_of(FrameSettings(view="levels", shadow_cascades=3, hardware_pixels=20.0, error_pixels=2.0))
-    assert [pair.comparison for pair in pairs] == ["reference", "occlusion", "traversal", "raster", "raster"]
+    of_occlusion = ["reference_occlusion", "reference_still", "occlusion"]
+    assert [pair.comparison for pair in pairs] == ["reference", *of_occlusion, "traversal", "raster", "raster"]
     for pair in pairs:
         assert pair.one.error_pixels == 2.0
         assert pair.one.view == "shaded"
+        assert pair.one.occlusion == (pair.comparison in of_occlusion)
         if pair.other:
             names = [n for n in vars(pair.one) if getattr(pair.one, n) != getattr(pair.other, n)]
             assert names == [pair.comparison]
-    assert len(pairs_of(FrameSettings())) == 4
+    assert len(pairs_of(FrameSettings())) == 6
+
+
+EVERYTHING = {"reference", "reference_occlusion", "reference_still", "occlusion", "traversal", "raster"}
+COMPARED = {
+    "engine": EVERYTHING,
+    "no_occlusion": {"reference", "traversal", "raster"},
+    "levels": EVERYTHING,
+    "clusters_frustum": {"reference", "baseline"},
+    "discrete_lods": {"discrete_levels"},
+    "triangles_software": {"baseline"},
+    "triangles_hardware": {"baseline"},
+}
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_every_baseline_is_compared_and_what_is_not_is_said(baseline):
+    features = {"shader-int64-atomic-all-ops"}
+    found = {pair.comparison for pair in pairs_of(FrameSettings(), baseline)}
+    assert found == COMPARED[baseline]
+    assert set(not_compared(FrameSettings(), baseline, features)) == EVERYTHING - found
+    for pair in pairs_of(FrameSettings(error_pixels=3.0), baseline):
+        assert pair.one.error_pixels == (0.0 if baseline.startswith("triangles") else 3.0)
+        if baseline == "levels" and pair.comparison != "traversal":
+            assert pair.one.traversal == "levels"
+
+
+def test_what_the_run_or_the_adapter_lacks_is_said():
+    without = not_compared(FrameSettings(occlusion=False), "engine", {"shader-int64-atomic-all-ops"})
+    assert set(without) == {"reference_occlusion", "reference_still", "occlusion"}
+    assert set(without.values()) == {"the run draws without occlusion"}
+    poor = not_compared(FrameSettings(), "engine", set())
+    assert poor == {"traversal": "the adapter lacks shader-int64-atomic-all-ops"}

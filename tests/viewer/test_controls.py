@@ -1,66 +1,15 @@
 """Camera control: what each gesture does, at every scale, and that no stream of events breaks the camera."""
 
 import math
-import random
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from engine.camera import Camera, frame_bounds, view_record
-from engine.settings import FrameSettings
+from engine.camera import Camera, frame_bounds
 from engine.viewer import camera_motion
-from engine.viewer.controls import ANIMATION_SECONDS, LEFT, MIDDLE, RIGHT, SETTLE_SECONDS, CameraControls
-
-SIZE = (640, 360)
-UNIT = ((-1.0, -1.0, -1.0), (1.0, 1.0, 1.0))
-FRONT = Camera((0.0, 0.0, 4.0), (0.0, 0.0, 0.0))
-FLAT = Camera((0.0, 0.0, 4.0), (0.0, 0.0, 0.0), orthographic_height=2.0)
-
-
-def controls_of(camera: Camera = FRONT, bounds=UNIT) -> CameraControls:
-    return CameraControls(camera, bounds, SIZE)
-
-
-def pointer(controls, kind, x, y, button=LEFT, modifiers=(), buttons=None, time_stamp=None):
-    event = {"event_type": f"pointer_{kind}", "x": x, "y": y, "button": button, "modifiers": modifiers}
-    if kind == "move":
-        event["button"], event["buttons"] = 0, (button,) if buttons is None else buttons
-    if time_stamp is not None:
-        event["time_stamp"] = time_stamp
-    controls.handle_event(event)
-
-
-def drag(controls, start, end, button=LEFT, modifiers=(), release=True):
-    pointer(controls, "down", *start, button, modifiers)
-    for part in (0.3, 1.0):
-        place = [(1 - part) * a + part * b for a, b in zip(start, end)]
-        pointer(controls, "move", *place, button, modifiers)
-    if release:
-        pointer(controls, "up", *end, button, modifiers)
-
-
-def wheel(controls, notches, x=320.0, y=180.0):
-    controls.handle_event({"event_type": "wheel", "dx": 0, "dy": -100.0 * notches, "x": x, "y": y, "modifiers": ()})
-
-
-def key(controls, name, kind="down", modifiers=()):
-    controls.handle_event({"event_type": f"key_{kind}", "key": name, "modifiers": modifiers})
-
-
-def run(controls, seconds=1.0, steps=20):
-    for _ in range(steps):
-        controls.advance(seconds / steps)
-
-
-def projected(camera: Camera, point) -> np.ndarray:
-    """Return the pixel of a point, by what the shaders are given."""
-    view = view_record(camera, SIZE, FrameSettings())
-    offset = np.subtract(point, view["eye_high"].astype(float) + view["eye_low"])
-    right, up, forward = (view[name].astype(float) @ offset for name in ("right", "up", "forward"))
-    w = 1.0 if camera.orthographic_height else forward
-    x, y = right * view["scale_x"] / w, up * view["scale_y"] / w
-    return np.array([(0.5 + 0.5 * x) * SIZE[0], (0.5 - 0.5 * y) * SIZE[1]])
+from engine.viewer.controls import ANIMATION_SECONDS, LEFT, MIDDLE, RIGHT, SETTLE_SECONDS
+from tests.viewer.gestures import FLAT, FRONT, SIZE, UNIT, controls_of, drag, key, pointer, projected, run, wheel
 
 
 @pytest.mark.parametrize("camera", [FRONT, FLAT])
@@ -181,102 +130,6 @@ def test_wheel_changes_the_speed_while_a_key_is_held():
     wheel(controls, 2)
     assert controls.camera == FRONT
     assert controls.speed == pytest.approx(1.25**2)
-
-
-@pytest.mark.parametrize(
-    ("name", "axis", "sign"), [("w", 2, -1), ("s", 2, 1), ("d", 0, 1), ("a", 0, -1), ("e", 1, 1), ("q", 1, -1)]
-)
-def test_keys_fly(name, axis, sign):
-    controls = controls_of()
-    key(controls, name)
-    run(controls)
-    moved = np.subtract(controls.camera.eye, FRONT.eye)
-    assert sign * moved[axis] > 1.0
-    assert np.abs(np.delete(moved, axis)).max() < 1e-12
-    np.testing.assert_allclose(np.subtract(controls.camera.target, FRONT.target), moved, atol=1e-12)
-
-
-def test_e_rises_along_up_whatever_the_view():
-    controls = controls_of(Camera((0.0, 0.5, 0.1), (0.3, 0.0, 0.0)))
-    key(controls, "E", modifiers=("Shift",))
-    controls.advance(0.1)
-    moved = np.subtract(controls.camera.eye, (0.0, 0.5, 0.1))
-    np.testing.assert_allclose(moved / np.linalg.norm(moved), (0, 1, 0), atol=1e-9)
-
-
-def way_of(divisions, name="w", modifiers=(), camera=Camera((0.0, 0.0, 0.5), (0.0, 0.0, 0.0))):
-    """Return how far a key held for 0.2 s and released leads, with steps of the given seconds."""
-    controls = controls_of(camera)
-    key(controls, name, modifiers=modifiers)
-    controls.advance(0.0)
-    for seconds in divisions:
-        controls.advance(seconds)
-    key(controls, name, "up")
-    for seconds in divisions:
-        controls.advance(seconds)
-    return np.subtract(controls.camera.eye, camera.eye)
-
-
-def test_flight_does_not_depend_on_the_frame_rate():
-    whole = way_of([0.2])
-    np.testing.assert_allclose(way_of([0.1, 0.1]), whole, rtol=1e-12)
-    np.testing.assert_allclose(way_of([0.013, 0.12, 0.067]), whole, rtol=1e-12)
-    np.testing.assert_allclose(way_of([0.002] * 100), whole, rtol=1e-12)
-
-
-def test_the_whole_way_until_rest_does_not_depend_on_the_frame_rate():
-    ways = []
-    for steps in (20, 33, 500):
-        controls = controls_of(Camera((0.0, 0.0, 0.5), (0.0, 0.0, 0.0)))
-        key(controls, "d")
-        for _ in range(10):
-            controls.advance(0.02)
-        key(controls, "d", "up")
-        run(controls, 4.0, steps)
-        assert not controls.is_moving
-        ways.append(controls.camera.eye[0])
-    np.testing.assert_allclose(ways, ways[0], rtol=1e-9)
-
-
-def test_shift_flies_faster():
-    fast, slow = way_of([0.1], "d", ("Shift",))[0], way_of([0.1], "d")[0]
-    assert 4.0 < fast / slow <= 5.0
-
-
-def test_flight_starts_and_stops_softly():
-    controls, ways = controls_of(Camera((0.0, 0.0, 0.5), (0.0, 0.0, 0.0))), []
-    key(controls, "d")
-    for frame in range(40):
-        if frame == 20:
-            controls.release_all()
-        before = controls.camera.eye[0]
-        controls.advance(1 / 60)
-        ways.append(controls.camera.eye[0] - before)
-    assert np.all(np.diff(ways[:20]) > 0) and np.all(np.diff(ways[20:]) < 0)
-    run(controls, 2.0)
-    assert not controls.is_moving
-    still = controls.camera
-    assert not controls.advance(0.1) and controls.camera == still
-
-
-def test_a_motion_that_begins_after_a_long_rest_begins_gently():
-    controls = controls_of()
-    key(controls, "d")
-    controls.advance(60.0)
-    assert 0.0 < controls.camera.eye[0] < 0.02
-    controls.camera = FRONT
-    controls.focus((1.0, 0.0, 0.0))
-    controls.advance(60.0)
-    assert 0.0 < controls.camera.target[0] < 0.02
-
-
-def test_opposite_keys_cancel_and_commands_do_not_fly():
-    controls = controls_of()
-    key(controls, "w")
-    key(controls, "s")
-    key(controls, "d", modifiers=("Control",))
-    run(controls)
-    assert controls.camera == FRONT and not controls.is_moving
 
 
 def test_speed_fits_the_scene_and_what_is_looked_at():
@@ -428,69 +281,3 @@ def test_zoom_keeps_a_near_plane_and_stops_before_it():
     controls.camera = replace(FRONT, near=3.0)
     wheel(controls, 1)
     assert controls.camera.distance == 4.0  # no step back
-
-
-def random_event(generator: random.Random) -> dict:
-    kinds = "pointer_down pointer_move pointer_move pointer_move pointer_up wheel key_down key_up double_click resize"
-    wide = generator.random() < 0.05
-    place = {"x": generator.uniform(-1e6, 1e6) if wide else generator.uniform(0, 640), "y": generator.uniform(-50, 400)}
-    button = generator.choice([LEFT, LEFT, RIGHT, MIDDLE])
-    return {
-        "event_type": generator.choice(kinds.split()),
-        **place,
-        "button": button,
-        "buttons": generator.choice([(), (LEFT,), (LEFT, RIGHT, MIDDLE)]),
-        "modifiers": generator.choice([(), (), ("Shift",), ("Alt",), ("Control", "Shift")]),
-        "key": generator.choice(["w", "A", "s", "d", "q", "E", "Shift", "F5"]),
-        "dx": 0.0,
-        "dy": generator.choice([100.0, -100.0, 3.5, -1e5, 1e5]),
-        "width": generator.choice([640, 1, 0]),
-        "height": generator.choice([360, 1, 0]),
-    }
-
-
-def after_random_events(seed: int) -> list[Camera]:
-    """Return the cameras of a random walk in a random scene."""
-    generator = random.Random(seed)
-    size, far = 10.0 ** generator.uniform(-4, 7), generator.choice([0.0, 1.0, 1e3])
-    centre = np.array([generator.uniform(-1, 1) * far * size for _ in range(3)])
-    bounds = tuple(
-        (centre + side * size * np.array([1.0, generator.choice([0.0, 0.5]), 1.0])).tolist() for side in (-1, 1)
-    )
-    up = tuple(generator.gauss(0, 1) for _ in range(3))
-    camera = frame_bounds(*bounds, (1.0, 2.0, 3.0), generator.choice([10.0, 45.0, 120.0]), up=up)
-    camera = replace(
-        camera,
-        near=generator.choice([None, 1e-3 * size]),
-        orthographic_height=generator.choice([None, size]),
-    )
-    controls, cameras = controls_of(camera, bounds), []
-    for _ in range(400):
-        controls.handle_event(random_event(generator))
-        chance = generator.random()
-        if chance < 0.05:
-            controls.focus([c + generator.uniform(-2, 2) * size for c in centre])
-        elif chance < 0.1:
-            controls.frame_all()
-        elif chance < 0.15:
-            controls.note_surface(320, 180, [c + generator.uniform(-2, 2) * size for c in centre])
-        elif chance < 0.18:
-            controls.release_all()
-        controls.advance(generator.choice([0.0, 0.004, 0.016, 0.3, 10.0]))
-        cameras.append(controls.camera)
-    return cameras
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_no_stream_of_events_breaks_the_camera(seed):
-    cameras = after_random_events(seed)
-    first = cameras[0]
-    for camera in cameras:  # each was checked when it was made
-        assert math.degrees(math.asin(min(abs(camera.axes()[2] @ camera.up) / math.hypot(*camera.up), 1.0))) < 89.6
-        assert camera.up == first.up and camera.near == first.near and camera.fov_degrees == first.fov_degrees
-        assert (camera.orthographic_height is None) == (first.orthographic_height is None)
-        view_record(camera, SIZE, FrameSettings())
-
-
-def test_the_same_events_give_the_same_camera():
-    assert after_random_events(7) == after_random_events(7)

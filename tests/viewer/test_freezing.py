@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine import reference
+from engine import reference, still_frame
 from engine.camera import Camera
 from engine.reference_trace import KINDS, OUTCOMES
 from engine.renderer import Renderer
 from engine.settings import FrameSettings
-from engine.viewer import freezing
 from engine.viewer.freezing import freeze
 from tests.frame.test_occlusion import path, street
 
@@ -106,23 +105,6 @@ def test_a_raised_error_is_that_of_the_frozen_frame(device, scene, monkeypatch):
     assert len(frozen.trace.kept_clusters()) <= 1024
 
 
-def test_an_error_raised_on_the_way_needs_another_frame(renderer, scene, monkeypatch):
-    """The frame in which it was raised was tested against a frame that was not complete."""
-    monkeypatch.setattr(freezing, "_is_still", lambda *_: True)
-    whole, asked, raised = renderer.render, [], iter([0.2, 0.3, 0.3, 0.3])
-
-    def render(scene, camera, settings, size):
-        frame = whole(scene, camera, settings, size)
-        frame.statistics.error_pixels = next(raised)
-        asked.append(settings.error_pixels)
-        return frame
-
-    monkeypatch.setattr(renderer, "render", render)
-    frozen = freeze(renderer, scene, path(1)[0], replace(SETTINGS, error_pixels=0.2), SIZE)
-    assert asked == [0.2, 0.2, 0.3]
-    assert frozen.settings.error_pixels == 0.3
-
-
 def test_an_orthographic_view(renderer, scene):
     camera = Camera((0.0, 0.3, 8.0), (0.0, 0.0, 0.0), orthographic_height=5.0)
     assert_is_what_the_gpu_did(renderer, freeze(renderer, scene, camera, SETTINGS, SIZE))
@@ -157,6 +139,6 @@ def test_a_cancelled_trace_ends(renderer, scene):
 
 
 def test_it_says_where_no_frame_stands_still(renderer, scene, monkeypatch):
-    monkeypatch.setattr(freezing, "_is_still", lambda *_: False)
-    with pytest.raises(RuntimeError, match="cannot be frozen"):
+    monkeypatch.setattr(still_frame, "_is_still", lambda *_: False)
+    with pytest.raises(RuntimeError, match=r"^culling cannot be frozen: no two of 6 frames"):
         freeze(renderer, scene, path(1)[0], SETTINGS, SIZE)

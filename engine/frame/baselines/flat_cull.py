@@ -47,10 +47,10 @@ class FlatCull(CullRasterize):
 
 
 class ClustersFrustum(FlatCull):
-    """Baseline clusters_frustum: all clusters of all levels of all instances are tested, each by one thread.
+    """Baseline clusters_frustum: all clusters of all levels of the instances in view are tested, each by one thread.
 
-    The tests are those of cluster_cull without occlusion: level of detail, frustum, and whether a pixel is covered.
-    Raises CapacityError where that is more than the adapter can list.
+    The tests are the engine's, without occlusion: first of instances, then of clusters; level of detail, frustum, and
+    whether a pixel is covered. Raises CapacityError where all instances have more than the adapter can list.
     """
 
     def __init__(self, context: Context):
@@ -68,7 +68,7 @@ class ClustersFrustum(FlatCull):
 
 class DiscreteLods(FlatCull):
     """Baseline discrete_lods: the coarsest whole-mesh level whose claimed error, at the nearest point of the mesh's
-    bounding sphere, is at most tau; instances outside the frustum draw nothing.
+    bounding sphere, is at most tau; instances outside the frustum, or that cover no pixel, draw nothing.
     """
 
     def __init__(self, context: Context):

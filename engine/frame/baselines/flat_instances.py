@@ -10,7 +10,7 @@ _FOLD = int(layout.CONSTANTS["DISPATCH_FOLD"])
 
 
 class FlatInstances(PhasePass):
-    """Pass flat_instances: all lists of an instance's mesh, or with `picks_level` the one of its level of detail.
+    """Pass flat_instances: for an instance in view all lists of its mesh, or with `picks_level` that of its level.
 
     `tables`: the buffers of the lists, by shader variable name.
     """

@@ -8,7 +8,7 @@ import numpy as np
 from engine.frame.baselines.draw_triangles import DrawTriangles, Targets
 from engine.frame.baselines.listed_clusters import HARDWARE, Listed
 from engine.frame.baselines.resolve_triangles import ResolveTriangles
-from engine.frame.baselines.triangle_draws import draw_order, draws_of, triangle_names
+from engine.frame.baselines.triangle_draws import draw_order, draws_of, sweep_order, triangle_names
 from engine.frame.baselines.triangles_software import TrianglesSoftware
 from engine.frame.context import Context
 from engine.gpu.buffers import buffer_from
@@ -18,6 +18,8 @@ from engine.scene_triangles import cluster_triangles
 class TrianglesHardware(TrianglesSoftware):
     """As a plain renderer draws: vertex and index buffers, back faces culled, a depth test, no other culling.
 
+    Triangles are in an order that reuses shaded vertices, and the fragment shader leaves depth alone, so that the depth
+    test comes first.
     The names of triangles that shading needs are written to a second target and resolved after. Raises ValueError for
     what such a renderer would need more for: alpha tests, counts of overdraw, adapters that do not number triangles.
     """
@@ -35,7 +37,9 @@ class TrianglesHardware(TrianglesSoftware):
         device, clusters = context.device, self._clusters
         order, numbers, self._meshes = draw_order(self._of_meshes, clusters.records)
         triangles = cluster_triangles(context.scene_buffers.scene, order)
-        names = buffer_from(device, "triangle names", triangle_names(numbers, triangles.first_triangle))
+        sweep = sweep_order(triangles)
+        triangles = triangles._replace(corners=triangles.corners[sweep])
+        names = buffer_from(device, "triangle names", triangle_names(numbers, triangles.first_triangle)[sweep])
         targets = Targets.of(context)
         self._draw = DrawTriangles(context, triangles, targets)
         self._resolve = ResolveTriangles(context, targets, names)

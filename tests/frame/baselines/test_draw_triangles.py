@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 from engine import layout
+from engine.frame.baselines.cluster_lists import scene_clusters, source_clusters
+from engine.frame.baselines.triangle_draws import sweep_order
+from engine.scene import load_scene
+from engine.scene_triangles import cluster_triangles
 from engine.settings import FrameSettings
 from tests.frame.baselines.crowds import CAMERAS, SIZE, baseline, draw, row
 from tests.frame.test_rasterize_masked import floor, masked
@@ -67,6 +71,31 @@ def test_faces_are_culled_where_they_have_one_side(tmp_path, hardware, renderer)
     assert len(np.unique(counts & layout.CONSTANTS["CLUSTER_TWO_SIDED"])) == 2
     for camera in CAMERAS[:2]:
         assert_same_image(hardware, renderer, scene, camera)
+
+
+def shaded_vertices(corners: np.ndarray, size: int) -> int:
+    """Return how many vertices a GPU shades that keeps the last `size`, first in, first out."""
+    shaded_as: dict[int, int] = {}
+    count = 0
+    for corner in corners.ravel().tolist():
+        if count - shaded_as.get(corner, -size) >= size:
+            shaded_as[corner] = count
+            count += 1
+    return count
+
+
+def test_triangles_are_in_an_order_that_reuses_vertices(sample_asset):
+    scene = load_scene(sample_asset("sphere", 20000))
+    clusters = scene_clusters(scene)
+    triangles = cluster_triangles(scene, source_clusters(scene, clusters)[0])
+    order = sweep_order(triangles)
+    assert (np.sort(order) == np.arange(len(order))).all()
+    for first, end in zip(triangles.first_triangle, triangles.first_triangle[1:]):
+        assert (np.sort(order[first:end]) == np.arange(first, end)).all(), "within their cluster"
+    swept = triangles.corners[order]
+    assert shaded_vertices(swept, 16) < 1.1 * len(order)
+    assert shaded_vertices(swept, 32) < 0.8 * len(order)
+    assert shaded_vertices(swept, 16) < 0.8 * shaded_vertices(triangles.corners, 16)
 
 
 def test_what_it_cannot_draw_is_refused_in_one_line(tmp_path, device, hardware, sample_asset):

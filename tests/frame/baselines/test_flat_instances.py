@@ -1,4 +1,4 @@
-"""Baseline discrete_lods: each instance in the frustum draws the coarsest level that claims no more than tau."""
+"""Baseline discrete_lods: each instance in view draws the coarsest level that claims no more than tau."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from engine import reference
 from engine.camera import Camera, view_record
 from engine.frame.baselines.cluster_lists import level_lists, scene_clusters
 from engine.scene import load_scene
+from engine.screen_boxes import screen_boxes
 from engine.settings import FrameSettings
 from tests.frame.baselines.crowds import CAMERAS, SIZE, baseline, draw, row
 from tests.frame.baselines.test_cluster_lists import listed
@@ -19,7 +20,7 @@ def discrete(device):
 
 
 def expected_levels(scene, view, lists) -> tuple[np.ndarray, np.ndarray]:
-    """Return the list (slots,) that each instance draws, -1 outside the frustum, and which choices are too close."""
+    """Return the list (slots,) that each instance draws, -1 out of view, and which choices are too close."""
     records = scene.instances
     mesh = scene.meshes[records["mesh"]]
     first, count = lists.mesh_lists[0].tolist()
@@ -38,9 +39,11 @@ def expected_levels(scene, view, lists) -> tuple[np.ndarray, np.ndarray]:
     )
     tau = float(view["error_pixels"])
     chosen = first + np.argmax(pixels <= tau, axis=0)
-    planes = reference.plane_values(mesh["box_min"], mesh["box_max"], records, view)
+    box = mesh["box_min"], mesh["box_max"]
+    planes = reference.plane_values(*box, records, view)
+    is_seen = (planes >= 0.0).all(axis=1) & ~screen_boxes(*box, records, view).cover_no_pixel(view["size"])
     is_close = (np.abs(pixels - tau) < 1e-5 * tau).any(axis=0) | (np.abs(planes).min(axis=1) < 1e-4)
-    return np.where((planes >= 0.0).all(axis=1), chosen, -1), is_close
+    return np.where(is_seen, chosen, -1), is_close
 
 
 def test_every_instance_draws_its_level(discrete, sample_asset):

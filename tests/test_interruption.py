@@ -1,0 +1,78 @@
+"""Ctrl-C: a command ends with one line, leaves nothing half done, and is deaf at no time."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def interrupted(arguments: list[str], seconds: float) -> subprocess.CompletedProcess:
+    """Run a command line, interrupt it after `seconds`, and return how it ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.5, 0.8, 1.3, 2.1])
+def test_ctrl_c_during_a_build(tmp_path, seconds, sample_mesh):
+    mesh, asset = sample_mesh("terrain", 200_000), tmp_path / "a.mlith"
+    done = interrupted(["build", str(mesh), "-o", str(asset)], seconds)
+    assert done.returncode in (0, 130)
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr
+    if done.returncode == 130:
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_of_standard_input_ends_a_build_that_asks_for_it(tmp_path, sample_mesh):
+    line = [sys.executable, "-m", "engine", "build", str(sample_mesh("terrain", 200_000)), "-o"]
+    options = {"cwd": ROOT, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 60}
+    done = subprocess.run([*line, tmp_path / "a.mlith", "--end-with-input"], **options)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "\nmicrolith: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+    assert subprocess.run([*line, tmp_path / "b.mlith"], **options).returncode == 0
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 1.0])
+def test_ctrl_c_while_drawing(seconds, sample_asset, device):
+    done = interrupted(["bench", str(sample_asset("sphere")), "--frames", "1000"], seconds)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nmicrolith: interrupted\n")
+
+
+def test_ctrl_c_at_the_very_end_changes_nothing():
+    program = (
+        "import os, signal; from engine.commands import interruption; interruption.install()\n"
+        "class Last:\n  def __del__(self, kill=os.kill, own=os.getpid()): kill(own, 2); kill(own, 15)\n"
+        "import engine; engine.last = Last()"
+    )  # modules are emptied when the handlers are gone
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_ends_code_that_swallows_it():
+    program = (
+        "import time, sys; from engine.commands import interruption; interruption.install(); print(1, flush=True)\n"
+        "while True:\n  try: time.sleep(10)\n  except BaseException: pass"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == b"\nmicrolith: interrupted\n"

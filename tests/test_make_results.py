@@ -1,0 +1,68 @@
+"""tools/make_results.py runs experiments into a folder, makes what they lack, and says what failed."""
+
+import shutil
+
+import pytest
+
+from engine.experiments.experiment import read_experiment
+from engine.experiments.results import read_results
+from tools import make_results
+
+
+@pytest.fixture
+def experiment(tmp_path, sample_asset):
+    """A function that writes an experiment on a small asset and returns its file."""
+
+    def write(name: str, scene: str | None = None, **entries: object):
+        scene = scene or str(sample_asset("sphere"))
+        lines = [f"{key} = {value!r}" for key, value in {"scene": scene, **entries}.items()]
+        file = tmp_path / f"{name}.toml"
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return file
+
+    return write
+
+
+def test_experiments_are_run_and_drawn(tmp_path, experiment, capsys):
+    good, bad = experiment("good"), experiment("bad", scene="nowhere.mlith")
+    folder = tmp_path / "results"
+    assert make_results.main([str(folder), str(bad), str(good), "--", "--quick"]) == 1
+    printed = capsys.readouterr()
+    assert "bad: failed" in printed.out and "failed: bad" in printed.err
+    assert "nowhere.mlith" in (folder / "bad.txt").read_text(encoding="utf-8")
+    results = read_results(folder / "good.jsonl")
+    assert len(results.frames) == 2
+    assert "## good" in (folder / "results.md").read_text(encoding="utf-8")
+
+
+def test_an_unknown_experiment_is_one_line_and_nothing_is_run(tmp_path, capsys):
+    folder = tmp_path / "results"
+    assert make_results.main([str(folder), "tow"]) == 1
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1 and "tow.toml" in line and "traversal" in line
+    assert not folder.exists()
+
+
+def test_what_is_missing_is_made_in_order(tmp_path, experiment, monkeypatch):
+    """A recipe that needs the product of another one comes after it; what is there is left alone."""
+    monkeypatch.setattr(make_results, "ROOT", tmp_path)
+    shutil.copytree(make_results.EXPERIMENTS.parent.parent / "assets" / "scenes", tmp_path / "assets" / "scenes")
+    crowd = experiment("crowd", scene="assets/scenes/bunnies_250000.toml")
+    for path in (tmp_path / "assets" / "scenes").glob("*.mlith"):
+        path.unlink()
+    names = ["out/bunny_5k.ply", "assets/scenes/bunny_5k.mlith"]
+    assert make_results.missing(read_experiment(crowd)) == names
+    (tmp_path / "out").mkdir()
+    (tmp_path / names[0]).touch()
+    assert make_results.missing(read_experiment(crowd)) == names[1:]
+    (tmp_path / names[1]).touch()
+    assert make_results.missing(read_experiment(crowd)) == []
+
+
+def test_a_recipe_makes_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_results, "RECIPES", {str(tmp_path / "made" / "x.ply"): ["tools/make_mesh.py", "sphere"]})
+    make_results.make(str(tmp_path / "made" / "x.ply"))
+    assert (tmp_path / "made" / "x.ply").read_bytes().startswith(b"ply")
+    monkeypatch.setattr(make_results, "RECIPES", {"x.mlith": ["-m", "engine", "build", "nowhere.ply"]})
+    with pytest.raises(ValueError, match=r"x\.mlith cannot be made: .*nowhere\.ply"):
+        make_results.make("x.mlith")
