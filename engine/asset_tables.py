@@ -14,7 +14,7 @@ from engine import asset_file, layout
 
 LARGEST_LENGTH = 1e18  # squares of lengths, and sums of them, stay finite in float32
 LARGEST_MATRIX = 1e30
-LARGEST_DEPTH = 32  # levels of nodes below a root: as far as traversal goes
+LARGEST_DEPTH = int(layout.CONSTANTS["MAX_LEVELS"])  # levels of nodes below a root: as far as traversal goes
 ROOT_ERROR = np.float32(layout.CONSTANTS["ROOT_ERROR"])
 BOUNDS = ("center", "radius", "geometric_error", "attribute_error", "box_min", "box_max")
 _LATTICE_LIMIT = 2.0**24  # integers of float32

@@ -8,24 +8,27 @@ import numpy as np
 from numba import njit
 
 from engine import kernel_cache  # noqa: F401  names the folder of compiled kernels
-from engine.bvh import BINS, WIDTH
+from engine.bvh import BINS
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def build(items, order, run, tree, boxes):
+def build(items, order, width, room, run, tree, boxes):
     """Fill the nodes of `bvh.Tree` and return their number.
 
     items (n, 6) float32: boxes, low and high; they move along with order (n,) int64, the number of each, so that every
-    pass reads forwards. run (2 n, 2) int64 is scratch. Out: tree (2 n, 2) int64, child and count;
-    boxes (2 n, 6) float32.
+    pass reads forwards. width: most children of a node; room (levels + 1,) int64: most items below a node of each
+    level. run (2 n, 2) int64 is scratch. Out: tree (2 n, 2) int64, child and count; boxes (2 n, 6) float32.
     """
-    parts = np.zeros((WIDTH, 2), np.int64)
-    areas = np.zeros(WIDTH, np.float32)
+    parts = np.zeros((width, 2), np.int64)
+    areas = np.zeros(width, np.float32)
     run[0, 1] = len(items)
     node, end = 0, 1
+    level, level_end = 0, 1
     while node < end:
+        if node == level_end:
+            level, level_end = level + 1, end
         if run[node, 1] > 1:
-            count = _split(items, order, run[node, 0], run[node, 1], parts, areas)
+            count = _split(items, order, run[node, 0], run[node, 1], width, room[level + 1], parts, areas)
             tree[node, 0], tree[node, 1] = end, count
             for part in range(count):
                 run[end, 0], run[end, 1] = parts[part, 0], parts[part, 1]
@@ -57,21 +60,30 @@ def _area(box):
 
 
 @njit(nogil=True, error_model="numpy")
-def _split(items, order, first, size, parts, areas):
-    """Split the run into 2..8 runs, given back left to right in `parts` (first, size); return their number."""
+def _split(items, order, first, size, width, room, parts, areas):
+    """Split the run into 2..width runs, given back left to right in `parts` (first, size); return their number.
+
+    None has more than `room` items, if the run has at most `width` times as many: larger ones are split first, on
+    multiples of `room`. Only degenerate boxes come so far.
+    """
     none, one = np.int64(-1), np.int64(1)
     parts[0, 0], parts[0, 1] = first, size
     areas[0] = 1.0
     box = np.zeros(6, np.float32)
     count = one
-    while count < WIDTH:
-        chosen = none
+    quantum = width if width > 2 else one
+    while count < width:
+        chosen, largest = none, np.int64(0)
+        for part in range(count):
+            largest = max(largest, parts[part, 1])
+        least = room if largest > room else width
         for part in range(count):  # of the runs that need more than one node, the one of largest area
-            if parts[part, 1] > WIDTH and (chosen < 0 or areas[part] > areas[chosen]):
+            if parts[part, 1] > least and (chosen < 0 or areas[part] > areas[chosen]):
                 chosen = part
         if chosen < 0:
             break
-        left = _partition(items, order, parts[chosen, 0], parts[chosen, 1])
+        step = room if largest > room else quantum
+        left = _partition(items, order, parts[chosen, 0], parts[chosen, 1], step)
         _insert(parts, areas, count, chosen, left)
         count += 1
         for part in range(chosen, chosen + 2):
@@ -81,7 +93,7 @@ def _split(items, order, first, size, parts, areas):
         chosen = none
         for part in range(count):
             size = parts[part, 1]
-            if 1 < size <= WIDTH + 1 - count and (chosen < 0 or size < parts[chosen, 1]):
+            if 1 < size <= width + 1 - count and (chosen < 0 or size < parts[chosen, 1]):
                 chosen = part
         if chosen < 0:
             return count
@@ -103,8 +115,11 @@ def _insert(parts, areas, count, chosen, left):
 
 
 @njit(nogil=True, error_model="numpy")
-def _partition(items, order, first, size):
-    """Put the run in two halves by the cheapest of the binned planes; return the size of the left one."""
+def _partition(items, order, first, size, step):
+    """Put the run in two halves by the cheapest of the binned planes; return the size of the left one.
+
+    That size is the multiple of `step` next to where the plane falls.
+    """
     best_cost, best_axis, best_left = np.inf, np.int64(0), size // 2
     bins = np.zeros((BINS, 7), np.float32)
     for axis in range(np.int64(3)):
@@ -118,7 +133,7 @@ def _partition(items, order, first, size):
             cost, left = _cheapest_plane(bins)
             if cost < best_cost:
                 best_cost, best_axis, best_left = cost, axis, left
-    left = min(max((best_left + WIDTH // 2) // WIDTH * WIDTH, WIDTH), (size - 1) // WIDTH * WIDTH)
+    left = min(max((best_left + step // 2) // step * step, step), (size - 1) // step * step)
     _select(items, order, first, first + size - 1, first + left, best_axis)
     return left
 

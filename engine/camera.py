@@ -88,7 +88,7 @@ def view_record(
     orthographic view; without it the far plane lies at twice the distance of the target. Raises ValueError for a size
     that cannot be drawn.
     """
-    width, height = _checked_size(size)
+    width, height = checked_size(size)
     orthographic = camera.orthographic_height is not None
     tangent = 0.5 * camera.orthographic_height if orthographic else math.tan(math.radians(camera.fov_degrees) / 2)
     tangent_x = tangent * width / height
@@ -352,7 +352,8 @@ def _vector(name: str, values: Iterable[float]) -> Vector:
     return numbers
 
 
-def _checked_size(size: tuple[int, int]) -> tuple[int, int]:
+def checked_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return width and height of an image in pixels; raise ValueError for what no frame can have."""
     width, height = int(size[0]), int(size[1])
     if not (1 <= width <= LARGEST_IMAGE_SIDE and 1 <= height <= LARGEST_IMAGE_SIDE):
         raise ValueError(f"image size {width}x{height}: each side must be 1 to {LARGEST_IMAGE_SIDE} pixels")

@@ -42,6 +42,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "cluster_triangles": (4, 128),  # MAX_CLUSTER_TRIANGLES
     "cluster_vertices": (12, 255),  # MAX_CLUSTER_VERTICES; four triangles that share no vertex have 12
     "group_clusters": (8, 32),  # MAX_GROUP_CLUSTERS
+    "node_children": (2, 8),  # BVH_WIDTH: the format of nodes, and the teams of lanes that test them, have no more
     "reduction": (0.1, 0.75),  # with least_shrink at most 1: a group could never shrink enough
     "least_shrink": (0.0, 0.25),
     "lattice_fraction": (1e-6, 1.0),
@@ -83,6 +84,7 @@ class BuildSettings:
     cluster_triangles: int = 128  # at most MAX_CLUSTER_TRIANGLES
     cluster_vertices: int = 255  # at most MAX_CLUSTER_VERTICES
     group_clusters: int = 20  # target; groups hold 8 to 32
+    node_children: int = 8  # most of a node of the hierarchy: 2 for a binary tree; at most the 8 of the file format
     reduction: float = 0.5  # triangles kept by a simplification
     least_shrink: float = 0.15  # a group that shrinks less is tried again with other neighbours
     lattice_fraction: float = 1.0 / 64.0  # largest lattice step, in median edge lengths

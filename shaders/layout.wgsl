@@ -150,8 +150,8 @@ const INSTANCE_CHILDREN: u32 = 16u;
 const NODE_BITS: u32 = 24u;
 const ALL_CHILDREN: u32 = 0xffu;
 
-// Levels of the instance tree and of the deepest hierarchy together; an 8-ary tree over 2^32 things has 11.
-const MAX_LEVELS: u32 = 32u;
+// Levels of the instance tree and of the deepest hierarchy together: of eight children a dozen, of two some thirty.
+const MAX_LEVELS: u32 = 64u;
 
 // The two passes over the hierarchy: what the last frame's depth pyramid does not hide, then what of the rest this frame's does not.
 const PHASE_MAIN: u32 = 0u;

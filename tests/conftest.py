@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,17 +82,18 @@ def sample_mesh(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def sample_asset(tmp_path_factory: pytest.TempPathFactory, sample_mesh: Callable[..., Path]) -> Callable[..., Path]:
-    """Return `sample_asset(kind, triangles) -> .mlith file`, built once with the default settings."""
+    """Return `sample_asset(kind, triangles, **settings) -> .mlith file`, built once; the settings are of the build."""
     folder, built = tmp_path_factory.mktemp("assets"), {}
 
-    def make(kind: str, triangles: int = 5000) -> Path:
-        if (kind, triangles) not in built:
+    def make(kind: str, triangles: int = 5000, **settings: Any) -> Path:
+        name = "_".join(map(str, (kind, triangles, *(part for item in sorted(settings.items()) for part in item))))
+        if name not in built:
             from engine.builder import build
             from engine.settings import BuildSettings
 
-            path = folder / f"{kind}_{triangles}.mlith"
-            build([sample_mesh(kind, triangles)], path, BuildSettings(), threads=None, progress=lambda *_: None)
-            built[kind, triangles] = path
-        return built[kind, triangles]
+            path = folder / f"{name}.mlith"
+            build([sample_mesh(kind, triangles)], path, BuildSettings(**settings), progress=lambda *_: None)
+            built[name] = path
+        return built[name]
 
     return make

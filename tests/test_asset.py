@@ -298,7 +298,7 @@ def test_nodes_deeper_than_traversal_goes_are_refused(tmp_path, meshes):
         if good:
             read_everything(open_asset(tmp_path / "deep.mlith"))
         else:
-            with pytest.raises(ValueError, match="more than 32 levels"):
+            with pytest.raises(ValueError, match="more than 64 levels"):
                 open_asset(tmp_path / "deep.mlith")
 
 

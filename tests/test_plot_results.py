@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from engine.__main__ import run
 from engine.experiments.results import read_results
 from engine.settings import BuildSettings, FrameSettings
-from tools import plot_results, result_series
+from tools import plot_results, result_figures, result_series
 from tools.result_figures import COLORS, FIGURES, HATCHES, LINES, MARKERS, STYLE
 
 PASSES = {"cull": 0.5, "raster": 2.0, "tiny_a": 0.1}
@@ -78,8 +79,9 @@ def write(tmp_path):
                 lines += [frame_line(number, repeat, f, 10.0 * number + f + 1.0, many, timed) for f in range(frames)]
                 lines += [scene for scene in scenes if scene["run"] == number and repeat == 0]
                 lines.append({"kind": "done", "run": number, "repeat": repeat})
-        for one in errors:
-            lines += [one, {"kind": "done", "run": one["run"], "repeat": "image_error"}]
+        for number in dict.fromkeys(one["run"] for one in errors):
+            lines += [one for one in errors if one["run"] == number]
+            lines.append({"kind": "done", "run": number, "repeat": "image_error"})
         path = tmp_path / "made.jsonl"
         path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         return path
@@ -109,6 +111,12 @@ def plot(path: Path, folder: Path) -> tuple[set[str], str]:
         assert len(np.unique(image.reshape(-1, 3), axis=0)) > 20
         assert (image == 255).all(axis=2).mean() > 0.2
     return names, (folder / "results.md").read_text(encoding="utf-8")
+
+
+def drawn(kind: str, path: Path) -> Figure:
+    figure = FIGURES[kind](read_results(path))
+    assert isinstance(figure, Figure)
+    return figure
 
 
 def words(svg: Path) -> str:
@@ -204,7 +212,7 @@ def test_scaling_is_log_log(write, tmp_path):
     assert names == {"passes", "funnel", "scaling_instances"}
     assert "no figure scaling_triangles: the triangles of the scenes grow with their instances alone" in text
     assert "proportional" in words(tmp_path / "out" / "made_scaling_instances.svg")
-    figure = FIGURES["scaling_instances"](read_results(tmp_path / "made.jsonl"))
+    figure = drawn("scaling_instances", tmp_path / "made.jsonl")
     assert all((axis.get_xscale(), axis.get_yscale()) == ("log", "log") for axis in figure.axes)
     runs = [run_line(n, scene=f"mesh_{n}.ply") for n in range(3)]
     scenes = [{"kind": "scene", "run": n, "instances": 1, "triangles": 7 * 100**n} for n in range(3)]
@@ -218,9 +226,7 @@ def test_words_are_rows(write, tmp_path):
     names, _ = plot(write(runs, errors), tmp_path / "out")
     assert names == {"passes", "funnel", "sweep", "image_error"}
     assert "occlusion false" in words(tmp_path / "out" / "made_sweep.svg")
-    figure = FIGURES["image_error"](
-        read_results(write(runs, [error_line(0, 0, 30.0, 0.1), error_line(1, 0, None, 9.0)]))
-    )
+    figure = drawn("image_error", write(runs, [error_line(0, 0, 30.0, 0.1), error_line(1, 0, None, 9.0)]))
     psnr, flip = figure.axes
     assert (psnr.get_xscale(), flip.get_xscale()) == ("linear", "log"), "an infinite PSNR is no wide range"
     assert psnr.get_title() == "infinite where the images are equal"
@@ -252,6 +258,59 @@ def test_runs_with_and_without_pass_times(write, tmp_path):
 def test_more_runs_than_panels_say_so(write, tmp_path):
     plot(write(taus(*range(10))), tmp_path / "out")
     assert "8 of 10 runs are shown" in words(tmp_path / "out" / "made_funnel.svg")
+
+
+def test_panels_of_passes_show_all_of_every_run(write):
+    """Run n takes 10 n + 1 to 10 n + 3 ms: the first panel must not set the scale of the others."""
+    axes = drawn("passes", write(taus(0, 1, 2))).axes
+    assert [axis.get_ylim()[1] > 23.0 for axis in axes] == [True] * 3
+    wide = drawn("passes", write(taus(*range(9)))).axes
+    assert wide[0].get_ylim()[1] < 10.0 < 83.0 < wide[-1].get_ylim()[1], "each has a scale of its own"
+
+
+@pytest.mark.parametrize(("low", "high"), [(3.0, 27.0), (4e3, 25e3), (1.0, 900.0), (2.0, 7.0), (1100.0, 1900.0)])
+def test_a_logarithmic_axis_has_a_few_labels_that_do_not_collide(low, high):
+    figure, [axis] = result_figures._panels(1)
+    axis.plot([1, 2], [low, high])
+    axis.set(yscale="log")
+    result_figures._plain_log(axis, "triangles")
+    figure.draw_without_rendering()
+    low, high = axis.get_ylim()
+    ticks = [*axis.yaxis.get_major_ticks(), *axis.yaxis.get_minor_ticks()]
+    labels = [tick.label1 for tick in ticks if low <= tick.get_loc() <= high and tick.label1.get_text()]
+    boxes = [label.get_window_extent() for label in labels]
+    bottoms = sorted((box.y0, box.y1) for box in boxes if box.height)
+    assert 2 <= len(bottoms) <= 10
+    assert all(one[1] <= other[0] for one, other in zip(bottoms, bottoms[1:]))
+
+
+def test_long_paths_make_no_large_files(write, tmp_path):
+    plot(write(taus(*range(8)), frames=250), tmp_path / "out")
+    for file in (tmp_path / "out").glob("*.svg"):
+        assert file.stat().st_size < 400_000, file.name
+    assert "a point is the mean of 3 frames" in words(tmp_path / "out" / "made_passes.svg")
+
+
+def test_thinned_times_are_means():
+    numbers, times = result_series.thinned([0, 1, 2, 3, 4], {"a": np.array([1.0, 3.0, 5.0, 9.0, 4.0])}, 2)
+    assert numbers == [0, 2, 4]
+    np.testing.assert_array_equal(times["a"], [2.0, 7.0, 4.0])
+    assert result_series.thinned([0, 1], {"a": np.array([1.0, 2.0])}, 1)[0] == [0, 1]
+
+
+def test_refused_runs_are_rows_without_numbers_and_not_drawn(write, tmp_path):
+    path = write(taus(0, 1, 2))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not (json.loads(line).get("run") == 1 and json.loads(line)["kind"] != "run")]
+    kept.append(json.dumps({"kind": "refused", "run": 1, "repeat": 0, "reason": "too | large"}))
+    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    names, text = plot(path, tmp_path / "out")
+    assert names == {"passes", "funnel", "tau"}
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| error_pixels")]
+    assert rows == ["| error_pixels 0", "| error_pixels 1", "| error_pixels 2"]
+    assert "| error_pixels 1 | a.mlith | 64x36 |  |  | refused |  |  |" in text
+    assert "- error_pixels 1: refused: too | large" in text
+    assert len(drawn("passes", path).axes) == 2
 
 
 def test_the_same_results_give_the_same_figures(write, tmp_path):

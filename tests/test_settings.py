@@ -19,7 +19,7 @@ from engine.settings import (
 )
 
 CHANGED = {
-    BuildSettings: BuildSettings(cluster_triangles=64, reduction=0.4, up="z", scale=1e-3),
+    BuildSettings: BuildSettings(cluster_triangles=64, node_children=4, reduction=0.4, up="z", scale=1e-3),
     FrameSettings: FrameSettings(error_pixels=0.25, occlusion=False, view="levels", background=(0.0, 1.0, 0.5)),
 }
 
@@ -85,6 +85,7 @@ def test_every_number_has_a_range_that_fits_the_layout():
     assert largest["cluster_triangles"] == constants["MAX_CLUSTER_TRIANGLES"]
     assert largest["cluster_vertices"] == constants["MAX_CLUSTER_VERTICES"]
     assert largest["group_clusters"] == constants["MAX_GROUP_CLUSTERS"]
+    assert largest["node_children"] == constants["BVH_WIDTH"]
     assert largest["page_bytes"] == 4 * constants["PAGE_WORDS"]
     assert largest["visible_clusters"] == MAX_VISIBLE_CLUSTERS
 

@@ -8,6 +8,8 @@ matplotlib: pip install "microlith[experiments]".
 """
 
 import argparse
+import io
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +17,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engine.experiments.report import error_names, error_values, spread, verification_lines
+from engine.experiments.report import error_names, error_values, refusal_lines, verification_lines
 from engine.experiments.results import Results, read_results
+from engine.experiments.summary import paired_ratios, spread
 from engine.settings import BuildSettings, FrameSettings
 
 try:
     import matplotlib
 except ImportError:
     sys.exit('plot_results: needs matplotlib; pip install "microlith[experiments]"')
+
+from matplotlib.figure import Figure
 
 from tools import result_series as series
 from tools.result_figures import FIGURES, STYLE
@@ -74,9 +79,16 @@ def draw(results: Results, folder: Path, name: str) -> tuple[dict[str, str], lis
                 continue
             stem = f"{name}_{kind}"
             figure.savefig(folder / f"{stem}.png")
-            figure.savefig(folder / f"{stem}.svg", metadata={"Date": None})
+            write_svg(figure, folder / f"{stem}.svg")
             drawn[(make.__doc__ or kind).strip()] = stem
     return drawn, left_out
+
+
+def write_svg(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG with coordinates of a hundredth of a point: what is finer cannot be seen."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    path.write_text(re.sub(r"(\d\.\d\d)\d+", r"\1", text.getvalue()), encoding="utf-8")
 
 
 def section(results: Results, file: str, drawn: dict[str, str], left_out: list[str]) -> str:
@@ -85,6 +97,10 @@ def section(results: Results, file: str, drawn: dict[str, str], left_out: list[s
     lines = [f"## {name}", "", *_table(["", ""], manifest_rows(results, file)), ""]
     lines += [*_table(*run_table(results)), ""]
     lines += ["Medians over all frames and repeats, in brackets 5 to 95 %.", ""]
+    incomplete = sum(not frame["statistics"]["is_complete"] for frame in results.frames)
+    notes = [f"{incomplete} frames are incomplete: the queues could not grow further"] if incomplete else []
+    notes += refusal_lines(results)
+    lines += [*(f"- {note}" for note in notes), *([""] if notes else [])]
     checks = verification_lines(results)[0]
     lines += [*(f"- verified: {line}" for line in checks), *([""] if checks else [])]
     for title, stem in drawn.items():
@@ -103,13 +119,15 @@ def manifest_rows(results: Results, file: str) -> list[list[str]]:
     path = way["kind"] or "still where the scene has a camera, else orbit"
     repeats = f"{experiment['frames']} frames after {experiment['warm_up']}, {experiment['repeats']} times"
     done = len(series.measured_runs(results))
+    source = f" (source {manifest['source'][:12]})" if "source" in manifest else ""
     return [
         ["results", f"{file}, {done} of {len(results.runs)} runs"],
-        ["commit", f"{manifest['commit'] or 'of version ' + manifest['microlith']}, {manifest['time']}"],
+        ["commit", f"{manifest['commit'] or 'of version ' + manifest['microlith']}{source}, {manifest['time']}"],
         ["adapter", f"{device['adapter']}, {device['driver']}, {device['backend']}"],
         ["machine", f"{processor}, {machine['system']}, Python {machine['python']}"],
         ["packages", versions],
         ["path", f"{path}, {repeats}"],
+        *([name, value] for name, value in shared(results)[0].items() if value),
         ["settings", _changed(results, "settings")],
         ["build", _changed(results, "build")],
         ["assets", "; ".join(assets)],
@@ -129,22 +147,45 @@ def _changed(results: Results, kind: str) -> str:
 
 
 def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Return titles and a row for each measured run."""
+    """Return titles and a row for each run, in their order; one that was refused has no numbers.
+
+    What all runs share stands above the table, not in it.
+    """
     scenes = {one["run"]: one for one in results.scenes}
-    errors = error_names(results)
-    rows = []
-    for run in series.measured_runs(results):
-        number = run["run"]
-        scene = scenes.get(number, {})
-        row = [run["label"], run["scene"], "x".join(map(str, run["size"]))]
-        row += [f"{scene[name]:,}" if name in scene else "" for name in ("instances", "triangles")]
+    errors = [name for name in error_names(results) if name in series.TABLE_ERRORS]
+    varied, refused = shared(results)[1], {one["run"] for one in results.refused}
+    titles = ["run", *varied, "drawn", series.time_title(results), "ratio to the first run", "wall (ms)"]
+    titles += [series.TABLE_ERRORS[name] for name in errors]
+    rows: list[list[str]] = []
+    first: list[dict[str, Any]] = []
+    for run in results.runs:
+        number, place = run["run"], _place(run, scenes.get(run["run"], {}))
+        row, frames = [run["label"], *(place[name] for name in varied)], series.frames_of(results, run["run"])
+        first = first or frames
+        if not frames:
+            row += ["refused" if number in refused else "not yet"]
+            rows.append(row + [""] * (len(titles) - len(row)))
+            continue
         row += [f"{spread(series.samples(results, number, 'triangles'))[0]:,.0f}"]
-        row += [_spread(series.samples(results, number, "ms"))]
-        row += [_spread([frame["wall_ms"] for frame in series.frames_of(results, number)])]
-        row += [_middle(error_values(results, number, name)) for name in errors if name in series.TABLE_ERRORS]
+        row += [_spread(series.samples(results, number, "ms")), _spread(paired_ratios(frames, first))]
+        row += [_spread([frame["wall_ms"] for frame in frames])]
+        row += [_middle(error_values(results, number, name)) for name in errors]
         rows.append(row)
-    titles = ["run", "scene", "image", "instances", "triangles in it", "drawn", series.time_title(results), "wall (ms)"]
-    return [*titles, *(series.TABLE_ERRORS[name] for name in errors if name in series.TABLE_ERRORS)], rows
+    return titles, rows
+
+
+def shared(results: Results) -> tuple[dict[str, str], list[str]]:
+    """Return what is drawn, by name, as far as all measured runs agree, and the names on which they do not."""
+    scenes = {one["run"]: one for one in results.scenes}
+    places = [_place(run, scenes.get(run["run"], {})) for run in series.measured_runs(results)]
+    values = {name: {place[name] for place in places} for name in _place({"scene": "", "size": []}, {})}
+    same = {name: min(found) for name, found in values.items() if len(found) == 1}
+    return same, [name for name in values if name not in same]
+
+
+def _place(run: dict[str, Any], scene: dict[str, Any]) -> dict[str, str]:
+    counts = {f"{name} in it": f"{scene[name]:,}" if name in scene else "" for name in ("instances", "triangles")}
+    return {"scene": Path(run["scene"]).name, "image": "x".join(map(str, run["size"])), **counts}
 
 
 def _spread(values: list[float]) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
-from engine.experiments.report import ERROR_UNITS, error_names, spread
+from engine.experiments.report import ERROR_UNITS, error_names
 from engine.experiments.results import Results
+from engine.experiments.summary import spread
 from tools import result_series as series
 from tools.result_series import Curve
 
@@ -21,7 +22,7 @@ OTHER = "#999999"
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 MARKERS = "osD^vPX*"
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1)))
-HATCHES = ("", "///", "...", "\\\\\\", "xx", "--", "++", "oo")
+HATCHES = ("", "///", "..", "\\\\\\", "xx", "--", "++", "o")
 STYLE: dict[Any, Any] = {
     "font.size": 9.0,
     "axes.titlesize": 9.0,
@@ -41,6 +42,7 @@ EQUAL_IMAGES = "infinite where the images are equal"
 Style = dict[str, Any]
 PANEL = (3.6, 2.7)  # inches
 MOST_PANELS, MOST_PASSES, MOST_CURVES = 8, 7, 8
+MOST_POINTS = 100  # along a path, so that a file stays small
 WIDE_RATIO = 20.0  # of values, beyond which an axis is logarithmic or panels have scales of their own
 
 
@@ -53,6 +55,8 @@ def passes(results: Results) -> Figure | str:
     times = [series.pass_times(results, run["run"]) for run in runs]
     if any(len(numbers) < 2 for numbers, _ in times):
         return "one frame is no path"
+    together = -(-max(len(numbers) for numbers, _ in times) // MOST_POINTS)
+    times = [series.thinned(numbers, by_label, together) for numbers, by_label in times]
     totals: dict[str, float] = {}
     for _, by_label in times:
         for label, values in by_label.items():
@@ -60,10 +64,10 @@ def passes(results: Results) -> Figure | str:
     totals.pop("frame", None)
     largest = sorted(totals, key=lambda label: -totals[label])[:MOST_PASSES]
     names = [label for label in series.in_order(list(by_label) for _, by_label in times) if label in largest]
-    tops = [max(sum(values for label, values in by_label.items() if label != "frame")) for _, by_label in times]
+    tops = [_top(by_label) for _, by_label in times]
     is_wide = max(tops) > WIDE_RATIO * min(tops)
     figure, axes = _panels(len(runs), share_y=not is_wide)
-    for axis, run, (numbers, by_label) in zip(axes, runs, times):
+    for axis, run, (numbers, by_label), top in zip(axes, runs, times, tops):
         zero = np.zeros(len(numbers))
         layers = [by_label.get(name, zero) for name in names]
         rest = sum((values for label, values in by_label.items() if label not in (*names, "frame")), zero)
@@ -73,10 +77,11 @@ def passes(results: Results) -> Figure | str:
         axis.set_title(_title(run))
         axis.set_xlabel("frame along the path")
         axis.set_xlim(numbers[0], numbers[-1])
-        axis.set_ylim(bottom=0.0)
+        axis.set_ylim(0.0, 1.05 * (top if is_wide else max(tops)))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _label_left(axes, "GPU time, median of repeats (ms)")
     notes = [left_out, "every panel has a scale of its own" if is_wide else ""]
+    notes.append(f"a point is the mean of {together} frames" if together > 1 else "")
     return _finished(figure, axes[0], ", ".join(filter(None, notes)))
 
 
@@ -290,15 +295,23 @@ def _scale_y(axis: Axes, found: list[Curve], what: str) -> None:
 
 
 def _plain_log(axis: Axes, what: str) -> None:
-    """Numbers instead of powers on a logarithmic y axis, also between powers where it spans less than one decade."""
+    """Numbers instead of powers on a logarithmic y axis, also between powers: more of them, the less it spans."""
     plain = EngFormatter(sep="") if what == "triangles" else FuncFormatter(_short)
-    axis.yaxis.set_major_formatter(plain)
     low, high = axis.get_ylim()
-    axis.yaxis.set_minor_formatter(plain if high < 10.0 * low else NullFormatter())
+    between = (2.0, 5.0) if high > 5.0 * low else (1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    axis.yaxis.set_minor_locator(LogLocator(subs=between))
+    axis.yaxis.set_major_formatter(plain)
+    axis.yaxis.set_minor_formatter(plain if high < 200.0 * low else NullFormatter())
 
 
 def _short(value: float, _: Any = None) -> str:
     return f"{value:.4g}"
+
+
+def _top(by_label: dict[str, np.ndarray]) -> float:
+    """Return the largest milliseconds of a frame: of the whole, or of all passes together."""
+    whole = by_label.get("frame", np.zeros(1))
+    return float(max(whole.max(), sum(values for label, values in by_label.items() if label != "frame").max()))
 
 
 def _stack(axis: Axes, x: list[int], names: list[str], layers: list[np.ndarray]) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.experiments.report import error_values, spread
+from engine.experiments.report import error_values
 from engine.experiments.results import Results
+from engine.experiments.summary import spread
 
 FIELD_UNITS = {  # axis titles of what a sweep varies; others are called by their name
     "error_pixels": "tau (pixels)",
@@ -17,6 +18,7 @@ FIELD_UNITS = {  # axis titles of what a sweep varies; others are called by thei
     "hardware_pixels": "hardware_pixels (pixels)",
     "cluster_triangles": "triangles of a cluster, at most",
     "group_clusters": "clusters of a group, target",
+    "node_children": "children of a node, at most",
     "persistent_workgroups": "persistent workgroups",
     "scene": "scene",
 }
@@ -165,6 +167,15 @@ def pass_times(results: Results, run: int) -> tuple[list[int], dict[str, np.ndar
     return numbers, {
         label: np.array([np.median(gathered.get((label, number), [0.0])) for number in numbers]) for label in labels
     }
+
+
+def thinned(
+    numbers: list[int], by_label: dict[str, np.ndarray], together: int
+) -> tuple[list[int], dict[str, np.ndarray]]:
+    """Return frame numbers and times with each `together` frames in one: the first number, the mean of the times."""
+    starts = np.arange(0, len(numbers), together)
+    counts = np.diff([*starts, len(numbers)])
+    return numbers[::together], {label: np.add.reduceat(ms, starts) / counts for label, ms in by_label.items()}
 
 
 def in_order(lists: Iterable[list[str]]) -> list[str]:

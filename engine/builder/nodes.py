@@ -6,6 +6,7 @@ group never survives culling in its own right below a node that does not.
 """
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -36,16 +37,16 @@ class GroupBounds:
     level: np.ndarray  # (n,) int
 
 
-def make_nodes(groups: GroupBounds) -> tuple[np.ndarray, np.ndarray]:
+def make_nodes(groups: GroupBounds, width: int = WIDTH) -> tuple[np.ndarray, np.ndarray]:
     """Return (nodes, order) of a mesh with at least one group.
 
-    nodes: layout.NODE; node 0 is the root, children are contiguous and come after their parent, and a leaf's `child`
-    is the rank of its group in `order`. order: (n,) int32, the groups as the leaves stand: root groups, then levels
-    by falling error, each from left to right of its tree.
+    width: most children of a node, 2 to bvh.WIDTH. nodes: layout.NODE; node 0 is the root, children are contiguous and
+    come after their parent, and a leaf's `child` is the rank of its group in `order`. order: (n,) int32, the groups as
+    the leaves stand: root groups, then levels by falling error, each from left to right of its tree.
     """
-    trees = [_level_tree(groups, members) for members in _levels(groups)]
+    trees = [_level_tree(groups, members, width) for members in _levels(groups)]
     order = np.concatenate([tree.order for tree in trees]).astype(np.int32)
-    child, child_count = _join(trees)
+    child, child_count = _join(trees, width)
     rank = np.zeros(len(order), np.int64)
     rank[order] = np.arange(len(order))
     leaf = child_count == _LEAF
@@ -73,36 +74,54 @@ def _levels(groups: GroupBounds) -> list[np.ndarray]:
     return [part for part in parts if len(part)]
 
 
-def _level_tree(groups: GroupBounds, members: np.ndarray) -> Tree:
+def _level_tree(groups: GroupBounds, members: np.ndarray, width: int) -> Tree:
     """Return the tree over `members` with group numbers of the mesh in its leaves and in `order`."""
-    tree = build_bvh(groups.box_min[members], groups.box_max[members])
+    tree = build_bvh(groups.box_min[members], groups.box_max[members], width)
     leaf = tree.child_count == _LEAF
     child = tree.child.astype(np.int64)
     child[leaf] = members[child[leaf]]
     return replace(tree, child=child, child_count=tree.child_count.astype(np.int64), order=members[tree.order])
 
 
-def _join(trees: list[Tree]) -> tuple[np.ndarray, np.ndarray]:
-    """Return (child, child_count) of all trees under common roots.
+def _joints(count: int, width: int) -> list[list[int]]:
+    """Return the children of each joint over `count` trees, the root first: tree numbers, or _JOINT for the next."""
+    joints, waiting = [], [list(range(count))]
+    for trees in waiting:  # grows
+        parts = _parts(trees, width)
+        joints.append([_JOINT if len(part) > 1 else part[0] for part in parts])
+        waiting += [part for part in parts if len(part) > 1]
+    return joints
 
-    Where more trees wait than a node has children, its last child is a node for the rest.
+
+def _parts(trees: list[int], width: int) -> list[list[int]]:
+    """Return what stands below each child of a joint, `width` at most: the first trees alone, as many as can be.
+
+    Below a node of eight children the last takes all the rest: of few levels, a coarse one is tested with few others.
+    Narrow nodes would make a long chain in this way; there the rest is shared among as many children as keep it flat.
     """
+    excess = len(trees) - width
+    if excess <= 0:
+        return [[tree] for tree in trees]
+    shared = 1 if width == WIDTH else min(-(-excess // (width - 1)), width)
+    alone = width - shared
+    ends = [alone + (len(trees) - alone) * i // shared for i in range(shared + 1)]
+    return [[tree] for tree in trees[:alone]] + [trees[first:end] for first, end in pairwise(ends)]
+
+
+def _join(trees: list[Tree], width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (child, child_count) of all trees under common roots."""
     if len(trees) == 1:
         return trees[0].child, trees[0].child_count
-    blocks, rest = [], list(range(len(trees)))
-    while len(rest) > WIDTH:
-        blocks.append([*rest[: WIDTH - 1], _JOINT])
-        rest = rest[WIDTH - 1 :]
-    blocks.append(rest)
-    slots = [_JOINT, *(tree for block in blocks for tree in block)]  # node i is this tree's root, or a joint
+    joints = _joints(len(trees), width)
+    slots = [_JOINT, *(tree for joint in joints for tree in joint)]  # node i is this tree's root, or a joint
     bodies = len(slots) + np.cumsum([0, *(len(tree.child) - 1 for tree in trees)])
     child, child_count = np.zeros(bodies[-1], np.int64), np.zeros(bodies[-1], np.int64)
-    block, block_first = 0, 1
+    joint, joint_first = 0, 1
     for node, slot in enumerate(slots):
         if slot == _JOINT:
-            child[node], child_count[node] = block_first, len(blocks[block])
-            block_first += len(blocks[block])
-            block += 1
+            child[node], child_count[node] = joint_first, len(joints[joint])
+            joint_first += len(joints[joint])
+            joint += 1
         else:
             tree, body = trees[slot], slice(bodies[slot], bodies[slot + 1])
             moved = np.where(tree.child_count == _LEAF, tree.child, tree.child + bodies[slot] - 1)

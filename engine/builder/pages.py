@@ -95,7 +95,7 @@ def encode_mesh(
     root_limit = min(limit, ROOT_PAGE_WORDS)
     groups = split_large_groups(hierarchy, clusters.words, limit, root_limit)
     bounds = _group_bounds(hierarchy, groups, clusters, step)
-    nodes, order = make_nodes(bounds)
+    nodes, order = make_nodes(bounds, settings.node_children)
     plan = plan_pages(groups, order, clusters.words, bounds.errors[:, 0] >= ROOT_ERROR, limit, root_limit)
     words = _write_pages(hierarchy, clusters, groups, plan, bases)
     leaf = nodes["child_count"] == layout.CONSTANTS["NODE_LEAF"]

@@ -125,7 +125,7 @@ def _build_key(output: Path, settings: BuildSettings) -> str:
     digest = hashlib.blake2b(repr((str(output.resolve()), settings, versions())).encode(), digest_size=16)
     digest.update(asset_file.layout_hash())
     builder = Path(__file__).parent
-    for path in sorted([*builder.glob("*.py"), *builder.parent.glob("asset*.py")]):
+    for path in sorted([*builder.glob("*.py"), *builder.parent.glob("asset*.py"), *builder.parent.glob("bvh*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -50,7 +50,7 @@ def _check_outputs(options: argparse.Namespace) -> None:
             continue
         path = check_output(text)
         if text == "-" or (path.exists() and not path.is_file()):
-            raise ValueError(f"{name} {text}: name a file; results are read again from it")
+            raise ValueError(f"{name} {text}: name a file")
         if other := places.get(path.resolve()):
             raise ValueError(f"{name} {text}: is {other} as well; name another file")
         places[path.resolve()] = f"what {name} names"

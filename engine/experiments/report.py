@@ -1,12 +1,11 @@
 """What a result file says, for reading: a table of medians, a CSV file of all samples, and what --verify found."""
 
 import csv
-import statistics
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.experiments.results import Results
+from engine.experiments.summary import drawn, paired_ratios, spread
 
 # What is measured of the image error, with its axis title in figures.
 ERROR_UNITS = {
@@ -24,7 +23,7 @@ _NO_ERRORS = ("kind", "run", "frame")  # keys of such a line that are no measure
 def table(results: Results) -> str:
     """Return medians and 5 to 95 % ranges: of one run for each pass, of several for each run; and what was refused.
 
-    A quantile is the sample whose rank is nearest to it.
+    `ratio` is the time of a run as a multiple of the first run's, frame by frame: its median.
     """
     experiment, device = results.manifest["experiment"], results.manifest["device"]
     head = f"{experiment['name']}, {len(results.frames)} frames of {len(results.runs)} runs, {device['adapter']}"
@@ -62,19 +61,21 @@ def _pass_rows(frames: list[dict[str, Any]]) -> list[str]:
 
 
 def _run_rows(results: Results) -> list[str]:
-    rows = []
+    rows, first = [], None
     for run in results.runs:
         frames = [frame for frame in results.frames if frame["run"] == run["run"]]
         if not frames:
             is_refused = any(one["run"] == run["run"] for one in results.refused)
-            rows.append([run["label"], "refused" if is_refused else "not yet", *[""] * 6])
+            rows.append([run["label"], "refused" if is_refused else "not yet", *[""] * 7])
             continue
-        drawn = [frame["statistics"] for frame in frames]
-        gpu = [values["passes_ms"]["frame"] for values in drawn if "frame" in values["passes_ms"]]
-        triangles = [sum(values["triangles"].values()) for values in drawn]
+        first = first or frames
+        passes = [frame["statistics"]["passes_ms"] for frame in frames]
+        gpu = [one["frame"] for one in passes if "frame" in one]
+        triangles = spread([drawn(frame, "triangles") for frame in frames])[0]
+        ratio = spread(paired_ratios(frames, first))[0]
         wall = [frame["wall_ms"] for frame in frames]
-        rows.append([run["label"], *spread(wall), *spread(gpu), f"{spread(triangles)[0]:,.0f}"])
-    titles = ["run", "wall ms", "p05", "p95", "GPU ms", "p05", "p95", "triangles"]
+        rows.append([run["label"], *spread(wall), *spread(gpu), ratio, f"{triangles:,.0f}"])
+    titles = ["run", "wall ms", "p05", "p95", "GPU ms", "p05", "p95", "ratio", "triangles"]
     return _aligned(titles, rows)
 
 
@@ -126,15 +127,6 @@ def _shown(value: Any, numbers: str) -> str:
     return str(value)
 
 
-def spread(values: Sequence[float]) -> list[float]:
-    """Return median, 5 % and 95 % quantile of samples; NaN of none."""
-    if not values:
-        return [float("nan")] * 3
-    ordered = sorted(map(float, values))
-    low, high = (ordered[round(share * (len(ordered) - 1))] for share in (0.05, 0.95))
-    return [statistics.median(ordered), low, high]
-
-
 def write_csv(path: str | Path, results: Results) -> None:
     """Write one row for each measured frame: run, what the sweep varies, times by pass, triangles and clusters.
 
@@ -154,7 +146,7 @@ def write_csv(path: str | Path, results: Results) -> None:
             row = [frame["run"], *(_cell(variant.get(name, "")) for name in varied)]
             row += [frame["repeat"], frame["frame"], frame["wall_ms"]]
             row += [values["passes_ms"].get(label, "") for label in labels]
-            counts = [sum(values[kind].values()) for kind in ("triangles", "clusters")]
+            counts = [drawn(frame, kind) for kind in ("triangles", "clusters")]
             found = errors.get((frame["run"], frame["frame"]), {})
             measured = ["" if found.get(name) is None else found[name] for name in measures]
             writer.writerow([*row, *counts, int(values["is_complete"]), *measured])

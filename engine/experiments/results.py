@@ -9,8 +9,9 @@ kind "verification"  `run`, `frame`, `comparison`, and of what was `compared` (`
                      and `differences`; or `skipped`, why it was not (--verify)
 kind "scene"         `run`, `instances`, and `triangles`: of their source meshes, all instances together
 kind "image_error"   `run`, `frame`, and what engine.experiments.image_comparison.errors_of measures of one frame
-kind "done"          `run`, `repeat` (or `verification`, `image_error`) and `time`: the lines about them before it are
-                     all
+kind "summary"       `run`, and engine.experiments.summary.summary of all its frames, when all repeats are there
+kind "done"          `run`, `repeat` (or `summary`, `verification`, `image_error`) and `time`: the lines about them
+                     before it are all
 kind "refused"       `run`, `repeat` and the `reason` why there is nothing of them; whoever goes on tries again
 
 JSON knows no NaN and no infinity: such a number is null.
@@ -36,6 +37,7 @@ except ImportError:  # Windows: two writers of one file are not noticed there
 
 VERIFICATION = "verification"  # stands for the repeat of a finished verification
 IMAGE_ERROR = "image_error"  # likewise, of finished comparisons with tau = 0
+SUMMARY = "summary"  # likewise
 _LISTS = {  # where Results keeps the lines of each kind
     "run": "runs",
     "frame": "frames",
@@ -43,6 +45,7 @@ _LISTS = {  # where Results keeps the lines of each kind
     "verification": "verifications",
     "scene": "scenes",
     "image_error": "image_errors",
+    "summary": "summaries",
     "refused": "refused",
 }
 _KINDS = {"manifest", "done", *_LISTS}
@@ -66,6 +69,7 @@ class Results:
     verifications: list[dict[str, Any]] = field(default_factory=list)
     scenes: list[dict[str, Any]] = field(default_factory=list)
     image_errors: list[dict[str, Any]] = field(default_factory=list)
+    summaries: list[dict[str, Any]] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
     done: set[tuple[int, int | str]] = field(default_factory=set)
 

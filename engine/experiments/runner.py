@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.camera import Camera
+from engine.camera import Camera, checked_size
 from engine.experiments import manifest as manifests
 from engine.experiments.baseline import Drawer
 from engine.experiments.drawers import Drawers
@@ -18,8 +18,9 @@ from engine.experiments.experiment import Experiment, Run
 from engine.experiments.filler import Filler
 from engine.experiments.manifest import RunFiles
 from engine.experiments.refusal import refusal_of
-from engine.experiments.results import IMAGE_ERROR, VERIFICATION, ResultFile, Results, read_results
+from engine.experiments.results import IMAGE_ERROR, SUMMARY, VERIFICATION, ResultFile, Results, read_results
 from engine.experiments.scenes import Scenes, file_hash
+from engine.experiments.summary import summary
 from engine.scene import Scene
 from engine.settings import FrameSettings
 
@@ -85,6 +86,7 @@ class Session:
         for number, (repeat, run) in enumerate(turns):
             count = partial(self._count, number, len(turns))
             self._finish(run, repeat, partial(self._measured, run, repeat, count))
+        self._summarise()
         if self._experiment.image_error:
             for run in self._runs:
                 self._finish(run, IMAGE_ERROR, partial(self._image_errors, run))
@@ -92,6 +94,16 @@ class Session:
             self._drawers = Drawers(self._device)  # the comparisons have drawers of their own
             for run in self._runs:
                 self._finish(run, VERIFICATION, partial(self._verified, run))
+
+    def _summarise(self) -> None:
+        """Write the statistics of each run that has all its repeats."""
+        repeats, done = range(self._experiment.repeats), self._results.done
+        whole = {run.number for run in self._runs if all((run.number, repeat) in done for repeat in repeats)}
+        open_runs = [number for number in sorted(whole) if (number, SUMMARY) not in done]
+        measured = read_results(self._results.path).frames if open_runs else []
+        for number in open_runs:
+            frames = [frame for frame in measured if frame["run"] == number]
+            self._results.add(number, SUMMARY, [{"kind": "summary", "run": number, **summary(frames)}])
 
     def _finish(self, run: Run, part: int | str, records_of: Callable[[], list[dict[str, Any]]]) -> None:
         """Write the lines of one part of a run, or why there are none, unless they are there."""
@@ -105,6 +117,7 @@ class Session:
             except Exception as error:
                 reason = refusal_of(error, self._device)
                 self._drawers.forget(run.baseline)
+        reason = reason.replace(str(run.file), manifests.scene_name(run.scene))  # no folders
         if not reason:
             self._results.add(run.number, part, records)
             log.info("%s: finished %s", run.label, part if isinstance(part, str) else f"repeat {part + 1}")
@@ -121,6 +134,7 @@ class Session:
 
     def _opened(self, run: Run) -> tuple[Scene, list[Camera]]:
         """Return scene and cameras of a run. Raises ValueError where its files are not those of the manifest now."""
+        checked_size(run.size)
         scene = self._scenes.open(run)
         if tuple(map(file_hash, manifests.run_files(self._scenes, run))) != self._files[run.number].hashes:
             raise ValueError(f"{run.scene}: has changed since the experiment began")

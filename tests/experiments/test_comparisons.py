@@ -121,7 +121,7 @@ MUTATIONS = {
     ),
     "discrete_lods: also what is out of view": (
         "discrete_lods",
-        ("flat_instances", "if (is_outside_frustum(", "if (false && is_outside_frustum("),
+        ("flat_instances", "if (outcome != OUTCOME_KEPT)", "if (outcome == OUTCOME_NONE)"),
         {"discrete_levels"},
     ),
     "triangles_hardware: a wider lens": (

@@ -34,6 +34,7 @@ def test_there_is_one_for_each_question():
         "baselines",
         "baselines_billion",
         "bevy_dragons",
+        "bvh_arity",
         "group_size",
         "hardware_threshold",
         "instances",

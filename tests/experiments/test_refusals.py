@@ -97,7 +97,9 @@ def test_a_drawer_is_made_anew_after_an_error(bench, sample_asset, monkeypatch):
 def test_a_size_beyond_the_adapter_is_refused(bench, sample_asset, size):
     results = bench(f'scene = "{sample_asset("sphere")}"\n[sweep]\nsize = [{size}, [64, 36]]\n', code=1)
     assert [one["run"] for one in results.frames] == [1, 1]
-    assert [one["run"] for one in results.refused] == [0]
+    [line] = results.refused
+    assert line["run"] == 0
+    assert "each side must be 1 to 16384 pixels" in line["reason"]
 
 
 def test_a_build_that_fails_and_a_scene_that_is_missing(bench, sample_asset, sample_mesh, tmp_path):
@@ -106,7 +108,7 @@ def test_a_build_that_fails_and_a_scene_that_is_missing(bench, sample_asset, sam
     results = bench(text, code=1)
     assert [one["run"] for one in results.frames] == [1, 1]
     assert [(one["run"], one["repeat"]) for one in results.refused] == [(0, 0), (2, 0)]
-    assert "later.ply: no such file" in results.refused[1]["reason"]
+    assert results.refused[1]["reason"] == "later.ply: no such file", "no folder"
     assert [len(one["files"]) for one in results.runs] == [0, 1, 0]
     (tmp_path / "later.ply").write_bytes(sample_mesh("sphere").read_bytes())
     results = bench(text, code=1)

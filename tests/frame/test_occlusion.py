@@ -163,9 +163,10 @@ def draw_main_pass_only(monkeypatch, renderer, *arguments) -> np.ndarray:
     return (renderer.read_visibility() >> np.uint64(32)).astype(np.uint32).view(np.float32)
 
 
+@pytest.mark.parametrize("children", [8, 2])
 @pytest.mark.parametrize("traversal", ["persistent", "levels"])
-def test_the_drawn_set_is_the_reference_set_with_both_pyramids(device, sample_asset, monkeypatch, traversal):
-    scene = street(sample_asset("sphere", 20000))
+def test_the_drawn_set_is_the_reference_set_with_both_pyramids(device, sample_asset, monkeypatch, traversal, children):
+    scene = street(sample_asset("sphere", 20000, node_children=children))
     tables, slots = reference.tables_of(scene), scene.live_slots
     low, high = scene.instance_boxes()
     order = morton_order(low, high)

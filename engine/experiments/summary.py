@@ -1,0 +1,78 @@
+"""Statistics over the frames of a run, and its ratio to another one, frame by frame."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Frame = dict[str, Any]  # a line of kind "frame"
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """Return median, 5 % and 95 % quantile of samples; NaN of none.
+
+    A quantile is the sample whose rank is nearest to it.
+    """
+    if not values:
+        return [float("nan")] * 3
+    ordered = sorted(map(float, values))
+    low, high = (ordered[round(share * (len(ordered) - 1))] for share in (0.05, 0.95))
+    return [statistics.median(ordered), low, high]
+
+
+def summary(frames: Sequence[Frame]) -> dict[str, Any]:
+    """Return the statistics of the frames of a run: their number, and of all samples together those of each measure.
+
+    wall_ms, triangles, clusters, and each label of passes_ms; each has `samples`, `median`, `p05`, `p95`, `mean`, and
+    `deviation`, the standard deviation of samples, null of a single one.
+    """
+    passes: dict[str, list[float]] = {}
+    for frame in frames:
+        for label, milliseconds in frame["statistics"]["passes_ms"].items():
+            passes.setdefault(label, []).append(milliseconds)
+    return {
+        "frames": len(frames),
+        "wall_ms": _described([frame["wall_ms"] for frame in frames]),
+        "passes_ms": {label: _described(values) for label, values in passes.items()},
+        **{kind: _described([drawn(frame, kind) for frame in frames]) for kind in ("triangles", "clusters")},
+    }
+
+
+def paired_ratios(frames: Sequence[Frame], others: Sequence[Frame]) -> list[float]:
+    """Return, for each frame number that both runs have, the time of `frames` as a multiple of that of `others`.
+
+    Both saw it from the same place of the path, so what changes along the path cancels. Times are medians over the
+    repeats: of the GPU where both runs have them, else wall times.
+    """
+    both = [*frames, *others]
+    time_of = gpu_ms if all("frame" in frame["statistics"]["passes_ms"] for frame in both) else wall_ms
+    one, other = _by_number(frames, time_of), _by_number(others, time_of)
+    return [one[number] / other[number] for number in sorted(one.keys() & other.keys()) if other[number] > 0.0]
+
+
+def gpu_ms(frame: Frame) -> float:
+    """Return the milliseconds from the first command of a frame to its last."""
+    return frame["statistics"]["passes_ms"]["frame"]
+
+
+def wall_ms(frame: Frame) -> float:
+    """Return the milliseconds between two results."""
+    return frame["wall_ms"]
+
+
+def drawn(frame: Frame, kind: str) -> int:
+    """Return how many "triangles" or "clusters" a frame drew, in all raster classes."""
+    return sum(frame["statistics"][kind].values())
+
+
+def _by_number(frames: Sequence[Frame], time_of: Callable[[Frame], float]) -> dict[int, float]:
+    times: dict[int, list[float]] = {}
+    for frame in frames:
+        times.setdefault(frame["frame"], []).append(time_of(frame))
+    return {number: statistics.median(values) for number, values in times.items()}
+
+
+def _described(values: Sequence[float]) -> dict[str, float | int | None]:
+    middle, low, high = spread(values)
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    mean = statistics.fmean(values) if values else None
+    return {"samples": len(values), "median": middle, "p05": low, "p95": high, "mean": mean, "deviation": deviation}

@@ -1,0 +1,47 @@
+"""Statistics of the frames of a run, and ratios between runs."""
+
+import numpy as np
+import pytest
+
+from engine.experiments.summary import paired_ratios, spread, summary
+
+
+def frame(number: int, gpu_ms: float | None, wall_ms: float = 1.0, repeat: int = 0, triangles: int = 7) -> dict:
+    passes = {} if gpu_ms is None else {"frame": gpu_ms, "main/cluster_cull": gpu_ms / 4.0}
+    statistics = {"passes_ms": passes, "triangles": {"software": triangles, "hardware": 1}, "clusters": {"software": 3}}
+    return {"run": 0, "repeat": repeat, "frame": number, "wall_ms": wall_ms, "statistics": statistics}
+
+
+def test_a_summary_is_what_numpy_says():
+    times = np.random.default_rng(3).lognormal(size=101)
+    found = summary([frame(number, time, 10.0 * time) for number, time in enumerate(times.tolist())])
+    assert found["frames"] == 101
+    for name, values in (("wall_ms", 10.0 * times), ("frame", times), ("main/cluster_cull", times / 4.0)):
+        one = found["passes_ms"][name] if name in found["passes_ms"] else found[name]
+        expected = [*np.quantile(values, [0.5, 0.05, 0.95]), values.mean(), values.std(ddof=1)]
+        np.testing.assert_allclose([one[key] for key in ("median", "p05", "p95", "mean", "deviation")], expected)
+        assert one["samples"] == 101
+    assert found["triangles"]["median"] == 8 and found["clusters"]["mean"] == 3
+
+
+def test_one_sample_has_no_deviation_and_none_has_nothing():
+    assert summary([frame(0, 2.0)])["passes_ms"]["frame"]["deviation"] is None
+    assert all(np.isnan(spread([])))
+    assert summary([])["wall_ms"]["mean"] is None
+
+
+def test_ratios_compare_the_same_frames():
+    """A path on which times grow a hundredfold: the ratio is that of the runs, whatever the spread along the way."""
+    slow = [frame(number, 2.0 * 10.0**number) for number in range(3)]
+    fast = [frame(number, 10.0**number) for number in range(4)]
+    assert paired_ratios(slow, fast) == pytest.approx([2.0, 2.0, 2.0])
+    assert paired_ratios(fast, fast) == [1.0] * 4
+
+
+def test_ratios_take_the_median_of_the_repeats():
+    slow = [frame(0, time, repeat=repeat) for repeat, time in enumerate((3.0, 3.0, 90.0))]
+    assert paired_ratios(slow, [frame(0, 1.0)]) == [3.0]
+
+
+def test_without_gpu_times_in_both_wall_times_are_compared():
+    assert paired_ratios([frame(0, None, 6.0)], [frame(0, 1.0, 2.0)]) == [3.0]
