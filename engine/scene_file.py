@@ -19,6 +19,8 @@ matrix = [...]              # 16 numbers, row after row, column vectors: instead
 [instances.grid]            # optional: repeats the placement on a grid centred at `translate`
 count = [100, 1, 100]
 spacing = [2, 2, 2]         # metres between neighbours; or one number
+rotation = "y"              # optional: each turned at random: "none" (the default), "y" (about the vertical) or "any"
+seed = 1                    # optional; the same seed gives the same scene
 
 [instances.scatter]         # optional, instead of grid: random places in a box about `translate`
 count = 10000
@@ -62,7 +64,8 @@ class Placement:
     def transforms(self) -> np.ndarray:
         """Return the matrices of all repetitions, (k, 3, 4) float64."""
         if self.grid is not None:
-            return grid_transforms(self.matrix, **self.grid)
+            places = grid_transforms(self.matrix, self.grid["count"], self.grid["spacing"])
+            return _turned(places, self.grid["rotation"], self.grid["seed"])
         if self.scatter is not None:
             return _scatter(self.matrix, **self.scatter)
         return self.matrix[None]
@@ -144,28 +147,40 @@ def _placement(number: int, table: dict[str, Any], assets: dict[str, int]) -> Pl
         raise ValueError(f"{label} has both a grid and a scatter; use two tables")
     grid, scatter = table.get("grid"), table.get("scatter")
     if grid is not None:
-        _known_keys(f"{label} grid", grid, {"count", "spacing"}, {"count", "spacing"})
-        grid = {"count": grid["count"], "spacing": _numbers(label, "spacing", grid["spacing"], 3)}
-        if np.shape(grid["count"]) != (3,) or not all(isinstance(n, int) and n > 0 for n in grid["count"]):
-            raise ValueError(f"{label}: grid count must be three positive integers, not {grid['count']}")
-        _checked_count(label, math.prod(grid["count"]))
+        grid = _checked_grid(label, grid)
     if scatter is not None:
         scatter = _checked_scatter(label, scatter)
     return Placement(label, assets[name], table.get("mesh"), _matrix(label, table), grid, scatter)
+
+
+def _checked_grid(label: str, table: dict[str, Any]) -> dict[str, Any]:
+    _known_keys(f"{label} grid", table, {"count", "spacing", "rotation", "seed"}, {"count", "spacing"})
+    result = {"seed": 0, "rotation": "none", **table, "spacing": _numbers(label, "spacing", table["spacing"], 3)}
+    _check_rotation(f"{label}: grid", result)
+    if np.shape(table["count"]) != (3,) or not all(isinstance(n, int) and n > 0 for n in table["count"]):
+        raise ValueError(f"{label}: grid count must be three positive integers, not {table['count']}")
+    _checked_count(label, math.prod(table["count"]))
+    return result
 
 
 def _checked_scatter(label: str, table: dict[str, Any]) -> dict[str, Any]:
     _known_keys(f"{label} scatter", table, {"count", "box", "seed", "scale", "rotation"}, {"count", "box"})
     result = {"seed": 0, "rotation": "y", **table, "box": _numbers(label, "box", table["box"], 3)}
     result["scale"] = _numbers(label, "scale", table.get("scale", 1.0), 2)
-    if not isinstance(result["count"], int) or not isinstance(result["seed"], int) or result["seed"] < 0:
-        raise ValueError(f"{label}: scatter count and seed must be integers, not negative")
-    if result["rotation"] not in ("none", "y", "any"):
-        raise ValueError(f"{label}: scatter rotation is {result['rotation']!r}; use 'none', 'y' or 'any'")
+    if not isinstance(result["count"], int):
+        raise ValueError(f"{label}: scatter count must be an integer")
+    _check_rotation(f"{label}: scatter", result)
     if (result["scale"] <= 0.0).any():
         raise ValueError(f"{label}: scatter scale {result['scale'].tolist()} must be positive")
     _checked_count(label, result["count"])
     return result
+
+
+def _check_rotation(label: str, table: dict[str, Any]) -> None:
+    if not isinstance(table["seed"], int) or table["seed"] < 0:
+        raise ValueError(f"{label} seed must be an integer, not negative")
+    if table["rotation"] not in ("none", "y", "any"):
+        raise ValueError(f"{label} rotation is {table['rotation']!r}; use 'none', 'y' or 'any'")
 
 
 def _matrix(label: str, table: dict[str, Any]) -> np.ndarray:
@@ -234,6 +249,26 @@ def grid_transforms(matrix: np.ndarray, count: list[int], spacing: np.ndarray) -
     return result
 
 
+def _turned(transforms: np.ndarray, rotation: str, seed: int) -> np.ndarray:
+    """Turn each of `transforms` (k, 3, 4) at random about its own origin, in place, and return them."""
+    generator = np.random.default_rng(seed)
+    for first in range(0, len(transforms) if rotation != "none" else 0, _CHUNK):
+        part = transforms[first : first + _CHUNK, :, :3]
+        part[:] = _random_rotations(generator, len(part), rotation) @ part
+    return transforms
+
+
+def _random_rotations(generator: np.random.Generator, count: int, rotation: str) -> np.ndarray:
+    """Return rotation matrices (count, 3, 3): "y" about the vertical, "any" about any axis, "none" not turned."""
+    quaternions = np.tile([0.0, 0.0, 0.0, 1.0], (count, 1))
+    if rotation == "y":
+        half = generator.uniform(0.0, math.pi, count)
+        quaternions[:, 1], quaternions[:, 3] = np.sin(half), np.cos(half)
+    elif rotation == "any":
+        quaternions = generator.standard_normal((count, 4))
+    return rotation_from_quaternions(quaternions)
+
+
 def _scatter(
     matrix: np.ndarray, count: int, box: np.ndarray, seed: int, scale: np.ndarray, rotation: str
 ) -> np.ndarray:
@@ -244,13 +279,7 @@ def _scatter(
         part = result[first : first + _CHUNK]
         part[:, :, 3] = matrix[:, 3] + generator.uniform(-0.5, 0.5, (len(part), 3)) * box
         sizes = generator.uniform(scale[0], scale[1], len(part))
-        quaternions = np.tile([0.0, 0.0, 0.0, 1.0], (len(part), 1))
-        if rotation == "y":
-            half = generator.uniform(0.0, math.pi, len(part))
-            quaternions[:, 1], quaternions[:, 3] = np.sin(half), np.cos(half)
-        elif rotation == "any":
-            quaternions = generator.standard_normal((len(part), 4))
-        turns = rotation_from_quaternions(quaternions) * sizes[:, None, None]
+        turns = _random_rotations(generator, len(part), rotation) * sizes[:, None, None]
         part[:, :, :3] = (turns.reshape(-1, 3) @ matrix[:, :3]).reshape(-1, 3, 3)
     return result
 

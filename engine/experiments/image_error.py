@@ -103,7 +103,9 @@ def silhouette_error(covered: np.ndarray, reference: np.ndarray) -> tuple[float,
     Coverages are bool (height, width). The distance is that of pixel centres, from the wrong pixel to the nearest one
     that rightly has its coverage: 1 pixel where an edge moved by one pixel; 0 where none is wrong, and infinite where
     the reference has no such pixel. A gap that opens in a dense crowd, far from any other, is that far from the
-    silhouette, however little moved.
+    silhouette, however little moved. So does a hole of an open scan: on closed meshes of 5,000 to 200,000 triangles no
+    wrong pixel was farther than tau + 1.25 pixels; of an open one with 39,000 border edges, single ones were 4 to 16
+    pixels away, each of them within 0.25 pixels of such an edge.
     """
     wrong = covered != reference
     if not wrong.any():

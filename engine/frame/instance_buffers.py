@@ -3,6 +3,7 @@
 import numpy as np
 import wgpu
 
+from engine import layout
 from engine.gpu.buffers import buffer_from, create_buffer, upload
 from engine.gpu.device import Device
 from engine.instance_tree import morton_order, outward_boxes, tree_depth, tree_nodes
@@ -22,7 +23,10 @@ class InstanceBuffers:
         self._revision = scene.revision
         self.moved = False
         self.tables: dict[str, wgpu.GPUBuffer] = {}
-        instances = buffer_from(device, "instances", scene.instances)
+        records = (
+            scene.instances if len(scene.instances) else np.zeros(1, layout.INSTANCE)
+        )  # an empty one cannot be bound
+        instances = buffer_from(device, "instances", records)
         self.tables["instances"] = self.tables["previous_instances"] = instances
         self._plant()
 

@@ -5,6 +5,7 @@ import pytest
 
 from engine.asset import open_asset
 from engine.camera import Camera
+from engine.experiments.baseline import BASELINES
 from engine.scene import Scene
 from tests.frame.baselines.crowds import baseline, draw
 from tests.frame.baselines.test_draw_triangles import OTHER_TRIANGLES
@@ -48,3 +49,12 @@ def test_every_pixel_is_the_engines(device, renderer, sheared, name):
             else:
                 np.testing.assert_array_equal(depth.view(np.uint32), expected_depth.view(np.uint32))
     assert covered > 10_000
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_scene_without_instances_is_an_empty_image_until_one_comes(device, sample_asset, name):
+    scene, drawer = Scene([open_asset(sample_asset("sphere"))]), baseline(device, name)
+    depth, _, statistics = draw(drawer, scene, CAMERAS[0], (64, 36))
+    assert not depth.any() and not sum(statistics.triangles.values())
+    scene.add_asset(0, np.eye(3, 4)[None])
+    assert draw(drawer, scene, CAMERAS[0], (64, 36))[0].any()
