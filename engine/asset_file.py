@@ -57,9 +57,6 @@ SECTIONS = (*TABLES, "images", "names", "metadata")
 
 
 def layout_hash() -> bytes:
-    """Return 32 hexadecimal digits of what layout.wgsl says of the file, whatever its comments and spaces."""
-    of_file, marker, _ = layout.LAYOUT_TEXT.partition("// ---- Below: only in memory.")
-    if not marker:
-        raise RuntimeError("layout.wgsl: the line that ends the part of the file is missing")
-    text = re.sub(r"//[^\n]*", "", of_file)
+    """Return 32 hexadecimal digits of what layout.wgsl says, whatever its comments and spaces."""
+    text = re.sub(r"//[^\n]*", "", layout.FILE_TEXT)
     return hashlib.blake2b(re.sub(r"\s+", "", text).encode(), digest_size=16).hexdigest().encode()

@@ -1,4 +1,4 @@
-"""Read shaders/layout.wgsl into numpy dtypes and constants.
+"""Read shaders/layout.wgsl and layout_frame.wgsl into numpy dtypes and constants.
 
 The WGSL text is the only description of what file, host and GPU share. Its offsets follow the
 alignment rules of WGSL (https://www.w3.org/TR/WGSL/#alignment-and-size).
@@ -70,13 +70,23 @@ def _field_format(kind: str) -> tuple[object, int, int]:
         format_, size, alignment = _field_format(array[1])
         stride = -(-size // alignment) * alignment
         if stride != size:
-            raise ValueError(f"layout.wgsl: {kind} has padding between elements; use a 4-vector")
+            raise ValueError(f"{' or '.join(FILES)}: {kind} has padding between elements; use a 4-vector")
         base, shape = format_ if isinstance(format_, tuple) else (format_, ())
         return (base, (int(array[2]), *shape)), stride * int(array[2]), alignment
-    raise ValueError(f"layout.wgsl: unknown type {kind!r}")
+    raise ValueError(f"{' or '.join(FILES)}: unknown type {kind!r}")
 
 
-LAYOUT_TEXT = (shader_folder() / "layout.wgsl").read_text(encoding="utf-8")
+FILES = ("layout.wgsl", "layout_frame.wgsl")
+
+
+def read_layout() -> tuple[str, str]:
+    """Return what the two files hold now: the format of asset files, and what is only in memory."""
+    of_file, of_frame = ((shader_folder() / name).read_text(encoding="utf-8") for name in FILES)
+    return of_file, of_frame
+
+
+FILE_TEXT, FRAME_TEXT = read_layout()
+LAYOUT_TEXT = FILE_TEXT + FRAME_TEXT
 CONSTANTS = parse_constants(LAYOUT_TEXT) | parse_constants(
     (shader_folder() / "shading.wgsl").read_text(encoding="utf-8")
 )

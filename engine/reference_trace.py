@@ -9,7 +9,7 @@ from engine import layout
 from engine.reference import Occlusion, Tables, VisibleSet, cluster_boxes, visible_set
 
 KINDS = ("instances", "nodes", "clusters")
-OUTCOMES = ("kept", "frustum", "detail", "size", "occlusion")  # OUTCOME_* of layout.wgsl by number
+OUTCOMES = ("kept", "frustum", "detail", "size", "occlusion")  # OUTCOME_* of layout_frame.wgsl by number
 KEPT = OUTCOMES.index("kept")
 NO_LEVEL = 255  # of instances
 # kind: index into KINDS; outcome: index into OUTCOMES; in_post: decided in the post pass; level: level of detail of the

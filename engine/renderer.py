@@ -190,10 +190,10 @@ class Renderer:
         """Compile anew what the shader files hold now; the next frame is drawn with it.
 
         Raises ShaderError, which names file and line, and then goes on with what there was; RuntimeError where the
-        structures of layout.wgsl have changed.
+        structures that host and GPU share have changed.
         """
-        if layout.shader_folder().joinpath("layout.wgsl").read_text(encoding="utf-8") != layout.LAYOUT_TEXT:
-            raise RuntimeError("layout.wgsl has changed: host and GPU share it, so start again")
+        if layout.read_layout() != (layout.FILE_TEXT, layout.FRAME_TEXT):
+            raise RuntimeError(f"{' or '.join(layout.FILES)} has changed: host and GPU share it, so start again")
         forget_linked()
         if self._context is None or self._last_settings is None:
             return

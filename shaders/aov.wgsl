@@ -1,6 +1,7 @@
 // One arbitrary output variable for every pixel, as words for numpy: from the visibility buffer, or, from AOV_VELOCITY on,
 // from the depth targets and the G-buffer of a shaded frame.
-import package::layout::{VisibleCluster, NONE};
+import package::layout::{NONE};
+import package::layout_frame::{VisibleCluster};
 import package::shading::{AOV_DEPTH, AOV_NORMAL, AOV_INSTANCE, AOV_CLUSTER, AOV_TRIANGLE, AOV_LEVEL, AOV_VELOCITY, AOV_ALBEDO, AOV_SHADING_NORMAL, AOV_ROUGHNESS, AOV_METALLIC, AOV_OCCLUSION, AOV_EMISSIVE};
 import package::scene::{views, meshes, groups, instances};
 import package::visible::{sample_place, sample_triangle};

@@ -1,6 +1,6 @@
 // The G-buffer: what the material function in `package::material` (a file in shaders/materials or in a folder of the user's)
 // says about each pixel.
-import package::layout::{VisibleCluster, DISPATCH_FOLD};
+import package::layout_frame::{VisibleCluster, DISPATCH_FOLD};
 import package::scene::{views};
 import package::visible::{sample_place, sample_triangle};
 import package::surface::{reconstruct};

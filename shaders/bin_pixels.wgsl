@@ -1,7 +1,7 @@
 // Sort the covered pixels by material function, in three dispatches: count, scan, scatter. Where there is one function,
 // nothing is sorted: the covered pixels are gathered into one bin, whose arguments scan writes. The order within
 // a bin changes from frame to frame; no pixel depends on another.
-import package::layout::{DISPATCH_FOLD};
+import package::layout_frame::{DISPATCH_FOLD};
 import package::shading::{MAX_SHADERS, TARGET_SHADER_SHIFT};
 import package::scene::{views};
 import package::bins::{BinRange, BINS, pixel_word};

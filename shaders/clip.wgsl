@@ -1,7 +1,7 @@
 // Clip a triangle in view space against the near plane and a guard band around the image (Sutherland and
 // Hodgman, "Reentrant Polygon Clipping", 1974). A shared edge is cut at the same point from both of its triangles: both
 // have the corner that lies outside, and the cut is computed from the inner end, whichever way a triangle runs.
-import package::layout::{View};
+import package::layout_frame::{View};
 import package::transform::{is_orthographic};
 import package::edges::{GUARD_PIXELS};
 

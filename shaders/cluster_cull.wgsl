@@ -1,7 +1,8 @@
 // The members of the candidate groups, one lane a member; in the post pass also the clusters that the main pass found
 // hidden. A group is a candidate because it is too coarse to be replaced; drawn are those of its members that were made by
 // a group which represents them well enough, and that are in view.
-import package::layout::{Cluster, VisibleCluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS, PHASE_MAIN, PHASE_POST, TALLY_CLUSTERS, OUTCOME_KEPT, OUTCOME_DETAIL, OUTCOME_OCCLUSION, OUTCOME_NONE, BIN_SOFTWARE};
+import package::layout::{Cluster, NONE, PAGE_HEADER_WORDS, CLUSTER_WORDS};
+import package::layout_frame::{VisibleCluster, PHASE_MAIN, PHASE_POST, TALLY_CLUSTERS, OUTCOME_KEPT, OUTCOME_DETAIL, OUTCOME_OCCLUSION, OUTCOME_NONE, BIN_SOFTWARE};
 import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 import package::scene::{views, meshes, groups, instances, page_addresses, view_of, instance_of};
 import package::queue::{states, candidate_groups, CLUSTER_CULL_WORKGROUPS};

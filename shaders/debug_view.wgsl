@@ -1,5 +1,6 @@
 // The image of a debug view, in place of base_pass and lighting. 8-bit sRGB, one word a pixel.
-import package::layout::{View, PassState, MAX_CLUSTER_TRIANGLES, VisibleCluster, PHASE_MAIN, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_MATERIAL_BINS, SHOW_OCCLUSION, SHOW_PYRAMID, SHOW_SHADOW_CASCADES, LEVEL_RAMP_END, BIN_SMALL, BIN_MASKED, BIN_HARDWARE};
+import package::layout::{MAX_CLUSTER_TRIANGLES};
+import package::layout_frame::{View, PassState, VisibleCluster, PHASE_MAIN, SHOW_NORMALS, SHOW_CLUSTERS, SHOW_GROUPS, SHOW_LEVELS, SHOW_TRIANGLES, SHOW_INSTANCES, SHOW_MATERIALS, SHOW_DEPTH, SHOW_OVERDRAW, SHOW_MATERIAL_BINS, SHOW_OCCLUSION, SHOW_PYRAMID, SHOW_SHADOW_CASCADES, LEVEL_RAMP_END, BIN_SMALL, BIN_MASKED, BIN_HARDWARE};
 import package::scene::{views, meshes, materials, instances};
 import package::visible::{sample_place, sample_triangle, tie_hash};
 import package::decode::{cluster_level};

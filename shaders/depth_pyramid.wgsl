@@ -4,7 +4,7 @@
 // A workgroup reduces a tile of 64 x 64 pixels to levels 1 to 6. Cells of the levels above span several tiles, whose
 // workgroups meet in an atomicMin. Those levels are there twice: main pass and post pass each write a half that the
 // other one has emptied, so no dispatch in between has to.
-import package::layout::{PassState, PYRAMID_SHARED_LEVEL, PHASE_MAIN, PHASE_POST};
+import package::layout_frame::{PassState, PYRAMID_SHARED_LEVEL, PHASE_MAIN, PHASE_POST};
 import package::scene::{views};
 
 struct DepthPyramid {

@@ -1,5 +1,5 @@
 // The list of visible clusters and the bins of the rasterisers: how cluster_cull appends to them.
-import package::layout::{VisibleCluster, BinEntry, BIN_COUNT, BIN_SMALL, SMALL_CLUSTERS, BIN_HARDWARE, DISPATCH_FOLD, PHASE_MAIN, PHASE_POST};
+import package::layout_frame::{VisibleCluster, BinEntry, BIN_COUNT, BIN_SMALL, SMALL_CLUSTERS, BIN_HARDWARE, DISPATCH_FOLD, PHASE_MAIN, PHASE_POST};
 import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 import package::queue::{states};
 

@@ -1,7 +1,7 @@
 // Triangles as any renderer draws them: positions from a vertex buffer, indices, a depth test. The colour target
 // gets what names the triangle: the drawn instance, and the number of the triangle in its draw.
 enable primitive_index;
-import package::layout::{DrawnInstance};
+import package::layout_frame::{DrawnInstance};
 import package::scene::{views, instances};
 import package::transform::{eye_to_instance, to_eye, to_view, is_orthographic};
 

@@ -1,6 +1,6 @@
 // Scene depth, velocity and material of every pixel from the visibility buffer. Where a scene has one material
 // function, base_pass writes the same targets itself.
-import package::layout::{VisibleCluster};
+import package::layout_frame::{VisibleCluster};
 import package::scene::{views};
 import package::visible::{sample_place, sample_triangle};
 import package::surface::{reconstruct};

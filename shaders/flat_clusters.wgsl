@@ -1,7 +1,8 @@
 // Culling without a hierarchy, second pass: one workgroup a piece of clusters that flat_instances chose, one lane a
 // cluster. With `tests_clusters` a cluster is drawn where cluster_cull would draw it: where its group is too coarse to
 // replace it, the group that made it is fine enough, and it is in view. Else all are drawn.
-import package::layout::{View, Instance, Cluster, Group, NONE, PHASE_MAIN, TALLY_CLUSTERS, OUTCOME_KEPT, OUTCOME_DETAIL, OUTCOME_NONE, BIN_SOFTWARE};
+import package::layout::{Cluster, Group, NONE};
+import package::layout_frame::{View, Instance, PHASE_MAIN, TALLY_CLUSTERS, OUTCOME_KEPT, OUTCOME_DETAIL, OUTCOME_NONE, BIN_SOFTWARE};
 import package::subgroup::{subgroup_lane};
 import package::scene::{views, meshes, groups, instances, view_of, instance_of};
 import package::queue::{states, candidate_groups};

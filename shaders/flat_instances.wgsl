@@ -1,7 +1,8 @@
 // Culling without a hierarchy, first pass: one lane an instance. Where it is in view, what it draws from goes on as pieces
 // of PIECE_CLUSTERS clusters, in the place of candidate groups: all clusters of its mesh, or with `picks_level` those of
 // the coarsest whole-mesh level whose claimed error is small enough.
-import package::layout::{ClusterList, NONE, DISPATCH_FOLD, PHASE_MAIN, PIECE_CLUSTERS, TALLY_INSTANCES, OUTCOME_KEPT};
+import package::layout::{NONE};
+import package::layout_frame::{ClusterList, DISPATCH_FOLD, PHASE_MAIN, PIECE_CLUSTERS, TALLY_INSTANCES, OUTCOME_KEPT};
 import package::scene::{views, meshes, instances};
 import package::queue::{states, candidate_groups, cluster_arguments};
 import package::transform::{eye_to_instance};

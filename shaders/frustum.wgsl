@@ -1,5 +1,5 @@
 // Frustum test of an object-space box, carried into the world as an oriented box.
-import package::layout::{Instance, View};
+import package::layout_frame::{Instance, View};
 import package::transform::{to_eye, dot_fma};
 
 fn is_outside_frustum(instance: Instance, offset: vec3f, view: View, box_min: vec3f, box_max: vec3f) -> bool {

@@ -1,6 +1,7 @@
 // Start of a frame: empty counters and indirect arguments, an empty visibility buffer or shadow map, and the first
 // items of each view: nodes of the instance tree.
-import package::layout::{RasterBin, BIN_HARDWARE, BIN_COUNT, MAX_CLUSTER_TRIANGLES, INSTANCE_BITS, INSTANCE_TREE, NODE_BITS, ALL_CHILDREN};
+import package::layout::{MAX_CLUSTER_TRIANGLES};
+import package::layout_frame::{RasterBin, BIN_HARDWARE, BIN_COUNT, INSTANCE_BITS, INSTANCE_TREE, NODE_BITS, ALL_CHILDREN};
 
 struct InitContext {
     first_view: u32,

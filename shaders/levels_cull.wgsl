@@ -1,6 +1,7 @@
 // The other traversal: one indirect dispatch for each level of instance tree and hierarchies. It needs no promise about
 // the progress of threads, and must find the same groups as persistent_cull. Eight lanes an item, a child each.
-import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, OUTCOME_NONE, ALL_CHILDREN, PHASE_MAIN, PHASE_POST, MAX_LEVELS};
+import package::layout::{NONE};
+import package::layout_frame::{OUTCOME_KEPT, OUTCOME_OCCLUSION, OUTCOME_NONE, ALL_CHILDREN, PHASE_MAIN, PHASE_POST, MAX_LEVELS};
 import package::queue::{node_queue, node_capacity, item_word, level_counts, level_start, reserve_items, store_item, push_group};
 import package::subgroup::{subgroup_lane};
 import package::traversal::{Visit, visit_child, item_node};

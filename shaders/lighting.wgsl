@@ -1,5 +1,5 @@
 // The image: a directional light with shadows, the sky, emission; exposed, tone-mapped, 8-bit sRGB, one word a pixel.
-import package::layout::{DISPATCH_FOLD};
+import package::layout_frame::{DISPATCH_FOLD};
 import package::shading::{MAX_SHADERS};
 import package::scene::{views};
 import package::ray::{point_at_depth, towards_eye};

@@ -1,6 +1,6 @@
 // Level of detail: the size on the screen of a claimed error. One function for every decision; a group
 // that is judged in two ways is a hole.
-import package::layout::{Instance, View};
+import package::layout_frame::{Instance, View};
 import package::transform::{to_eye, is_orthographic, dot_fma};
 
 fn combined_error(view: View, geometric_error: f32, attribute_error: f32) -> f32 {

@@ -1,5 +1,6 @@
 // The alpha test of masked materials: what lies below the cutoff is not drawn.
-import package::layout::{View, Cluster, CLUSTER_HAS_UVS, CLUSTER_HAS_COLORS, MATERIAL_MASKED};
+import package::layout::{Cluster, CLUSTER_HAS_UVS, CLUSTER_HAS_COLORS, MATERIAL_MASKED};
+import package::layout_frame::{View};
 import package::scene::{materials};
 import package::textures::{TexturePoint, sample_color};
 import package::transform::{is_orthographic};

@@ -3,7 +3,7 @@
 //
 // Everything errs to one side: the rectangle is a little too large and its depth a little too near, so what is called
 // hidden, or too small, covers no sample. PIXEL_MARGIN holds what corners move when they are snapped to 1/256 pixel.
-import package::layout::{Instance, View, PHASE_MAIN, PYRAMID_SHARED_LEVEL};
+import package::layout_frame::{Instance, View, PHASE_MAIN, PYRAMID_SHARED_LEVEL};
 import package::scene::{views};
 import package::transform::{to_eye, to_view, is_orthographic};
 

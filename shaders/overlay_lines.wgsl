@@ -2,7 +2,7 @@
 // visibility buffer holds is drawn faintly.
 //
 // Reverse-Z depth is linear on the screen, in perspective too: a fragment finds its own from the depths of both ends.
-import package::layout::{View};
+import package::layout_frame::{View};
 import package::transform::{to_view, to_screen, is_orthographic};
 import package::color::{srgb_decode};
 

@@ -6,7 +6,8 @@
 // lanes that run take tickets, hence workgroups that have not started yet own nothing that others wait for. A
 // subgroup takes its tickets, and reports what it finished, with one atomic each. Subgroups have at least eight
 // lanes, a multiple of eight.
-import package::layout::{NONE, OUTCOME_KEPT, OUTCOME_OCCLUSION, OUTCOME_NONE, ALL_CHILDREN, PHASE_MAIN, PHASE_POST};
+import package::layout::{NONE};
+import package::layout_frame::{OUTCOME_KEPT, OUTCOME_OCCLUSION, OUTCOME_NONE, ALL_CHILDREN, PHASE_MAIN, PHASE_POST};
 import package::queue::{states, node_queue, node_capacity, item_word, reserve_items, store_item, push_group};
 import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 import package::traversal::{Visit, visit_child, item_node};

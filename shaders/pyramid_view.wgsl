@@ -1,6 +1,6 @@
 // The depth pyramid that a frame leaves for the next one, as a picture: one tile for each level, row by row, level 0 (the
 // visibility buffer) first. Every tile is the whole image, so a cell grows from tile to tile.
-import package::layout::{View, PYRAMID_SHARED_LEVEL};
+import package::layout_frame::{View, PYRAMID_SHARED_LEVEL};
 import package::transform::{is_orthographic};
 import package::occlusion::{pyramid};
 

@@ -9,7 +9,7 @@
 //  levels: what the items of level k leave are the items of level k + 1; `level_counts` counts them, and the start of
 //    a level is the sum of the counts before it. Nobody reads a level before its dispatch begins.
 // Items beyond the capacity are counted and not stored; the host sees the count, grows the queue, and draws again.
-import package::layout::{PassState, NODE_BITS, DISPATCH_FOLD, PHASE_POST, MAX_LEVELS};
+import package::layout_frame::{PassState, NODE_BITS, DISPATCH_FOLD, PHASE_POST, MAX_LEVELS};
 import package::subgroup::{subgroup_lane, count_votes, votes_before, speaker};
 
 @group(1) @binding(0) var<storage, read_write> states: array<PassState, 2>; // MainAndPostPassPersistentStates

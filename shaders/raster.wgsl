@@ -1,5 +1,6 @@
 // What all rasterisers share: their bindings, the corners of a triangle on the screen, and the sample.
-import package::layout::{View, VisibleCluster, Cluster, PassState, RasterBin, BinEntry, LargeTriangle, NONE, BIN_COUNT, PHASE_POST, CLUSTER_TWO_SIDED};
+import package::layout::{Cluster, NONE, CLUSTER_TWO_SIDED};
+import package::layout_frame::{View, VisibleCluster, PassState, RasterBin, BinEntry, LargeTriangle, BIN_COUNT, PHASE_POST};
 import package::decode::{has_flag};
 import package::transform::{to_screen};
 import package::edges::{snap, GUARD_PIXELS};

@@ -1,6 +1,7 @@
 // Which rasteriser draws a cluster. The choice hangs on where and how large the cluster is now, on nothing else, so
 // that no pass over the hierarchy and no history can make two passes disagree.
-import package::layout::{View, Instance, Cluster, CLUSTER_MASKED, BIN_SOFTWARE, BIN_SMALL, BIN_MASKED, BIN_HARDWARE, SMALL_CLUSTER_TRIANGLES, HARDWARE_GUARD_PIXELS, NO_HARDWARE_PIXELS};
+import package::layout::{Cluster, CLUSTER_MASKED};
+import package::layout_frame::{View, Instance, BIN_SOFTWARE, BIN_SMALL, BIN_MASKED, BIN_HARDWARE, SMALL_CLUSTER_TRIANGLES, HARDWARE_GUARD_PIXELS, NO_HARDWARE_PIXELS};
 import package::transform::{eye_to_instance, to_eye, to_view, dot_fma, is_orthographic};
 import package::decode::{triangle_count, has_flag};
 

@@ -1,7 +1,8 @@
 // What the software rasterisers that take whole clusters share. Vertices are decoded once into workgroup memory, then
 // one lane takes one triangle in 1/256-pixel fixed point with the top-left rule. Triangles of more than SMALL_PIXELS, and
 // those that must be clipped, are left to rasterize_large.
-import package::layout::{View, Instance, Cluster, BinEntry, LargeTriangle, INSTANCE_MIRRORED, DISPATCH_FOLD};
+import package::layout::{Cluster};
+import package::layout_frame::{View, Instance, BinEntry, LargeTriangle, INSTANCE_MIRRORED, DISPATCH_FOLD};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view};
 import package::decode::{read_cluster, read_triangle, read_position, triangle_stream, position_stream, vertex_count};

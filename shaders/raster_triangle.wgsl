@@ -1,5 +1,5 @@
 // The loop of one lane over the pixels of its triangle.
-import package::layout::{View};
+import package::layout_frame::{View};
 import package::edges::{PixelBox, Edges, row_span, depth_at};
 import package::raster::{write_sample};
 

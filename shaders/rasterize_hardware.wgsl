@@ -2,7 +2,8 @@
 // visibility buffer. Corners are those of the software rasterisers, snapped to 1/256 pixel, and fragments compute
 // depth by their formula, so that both draw the same samples to the last bit, and no seam is seen between them.
 // Back faces, and the vertices behind the last triangle, are given no area.
-import package::layout::{View, BIN_HARDWARE, HARDWARE_GUARD_PIXELS, NONE, INSTANCE_MIRRORED, CLUSTER_MASKED, CLUSTER_TWO_SIDED};
+import package::layout::{NONE, CLUSTER_MASKED, CLUSTER_TWO_SIDED};
+import package::layout_frame::{View, BIN_HARDWARE, HARDWARE_GUARD_PIXELS, INSTANCE_MIRRORED};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view};
 import package::decode::{read_cluster, read_triangle, read_position, read_material, triangle_stream, position_stream, triangle_count, has_flag};

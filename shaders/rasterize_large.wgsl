@@ -1,6 +1,7 @@
 // Second loop of the software rasterisers: one workgroup draws one slice of a triangle that is large or must be
 // clipped, tile by tile, one pixel a lane. A slice is every slice_count-th row of tiles.
-import package::layout::{View, Instance, Cluster, INSTANCE_MIRRORED, CLUSTER_MASKED};
+import package::layout::{Cluster, CLUSTER_MASKED};
+import package::layout_frame::{View, Instance, INSTANCE_MIRRORED};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, to_view, to_screen};
 import package::decode::{read_cluster, read_triangle, read_position, read_material, triangle_stream, position_stream, has_flag};

@@ -1,5 +1,6 @@
 // Software rasteriser of clusters with an alpha test: what the test needs of a vertex lies in workgroup memory as well.
-import package::layout::{View, BIN_MASKED, NONE, MAX_CLUSTER_TRIANGLES, MAX_CLUSTER_VERTICES};
+import package::layout::{NONE, MAX_CLUSTER_TRIANGLES, MAX_CLUSTER_VERTICES};
+import package::layout_frame::{View, BIN_MASKED};
 import package::scene::{meshes};
 import package::decode::{triangle_count, vertex_count, read_material};
 import package::edges::{PixelBox, Edges, row_span, depth_at};

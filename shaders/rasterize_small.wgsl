@@ -1,6 +1,7 @@
 // Software rasteriser of clusters of few triangles: several of them share a workgroup, so that its lanes have work. Most
 // have about as many triangles as LANES; those with more take a second turn.
-import package::layout::{BIN_SMALL, NONE, SMALL_CLUSTER_TRIANGLES, SMALL_CLUSTERS};
+import package::layout::{NONE};
+import package::layout_frame::{BIN_SMALL, SMALL_CLUSTER_TRIANGLES, SMALL_CLUSTERS};
 import package::decode::{triangle_count};
 import package::raster::{bin_entry};
 import package::raster_cluster::{Drawn, corners, open_cluster, decode_corners, corner_indices, set_up};

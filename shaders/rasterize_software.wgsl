@@ -1,5 +1,6 @@
 // Software rasteriser: one workgroup a cluster, one lane a triangle.
-import package::layout::{BIN_SOFTWARE, NONE, MAX_CLUSTER_TRIANGLES};
+import package::layout::{NONE, MAX_CLUSTER_TRIANGLES};
+import package::layout_frame::{BIN_SOFTWARE};
 import package::decode::{triangle_count};
 import package::raster::{bin_entry};
 import package::raster_cluster::{corners, open_cluster, decode_corners, corner_indices, set_up};

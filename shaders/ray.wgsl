@@ -1,5 +1,5 @@
 // The ray of a pixel centre, in world axes and relative to the eye.
-import package::layout::{View};
+import package::layout_frame::{View};
 import package::transform::{is_orthographic};
 
 // Pixel -> (x, y) at depth 1 (perspective), or its place on the eye plane (orthographic).

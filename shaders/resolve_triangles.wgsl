@@ -1,5 +1,5 @@
 // From the depth buffer and the triangle names of draw_triangles to the samples of the visibility buffer.
-import package::layout::{DrawnInstance};
+import package::layout_frame::{DrawnInstance};
 import package::visible::{sample_low_word, TRIANGLE_BITS};
 
 @group(0) @binding(0) var depth_target: texture_depth_2d;

@@ -1,5 +1,6 @@
 // Group 0: the scene, read-only, one bind group for every pass.
-import package::layout::{View, Mesh, MeshRoot, Node, Group, Instance, Material, INSTANCE_BITS, MAX_VIEWS};
+import package::layout::{Mesh, Node, Group, Material};
+import package::layout_frame::{View, MeshRoot, Instance, INSTANCE_BITS, MAX_VIEWS};
 
 @group(0) @binding(0) var<uniform> views: array<View, MAX_VIEWS>;
 @group(0) @binding(1) var<storage, read> meshes: array<Mesh>;

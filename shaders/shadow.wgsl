@@ -5,7 +5,7 @@
 // claim to be wrong. The point is therefore lifted along its normal by exactly that: the error accepted in the map's
 // texels and in the camera's pixels, and what the surface descends within the reach of the filter, which on a slope
 // needs sin(angle) texels of lift for each texel (Holbert, "Normal Offset Shadows", 2011).
-import package::layout::{View, FIRST_SHADOW_VIEW};
+import package::layout_frame::{View, FIRST_SHADOW_VIEW};
 import package::scene::{views};
 import package::transform::{to_view, to_screen, is_orthographic};
 

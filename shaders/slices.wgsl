@@ -1,5 +1,5 @@
 // How a large triangle is divided among workgroups.
-import package::layout::{View};
+import package::layout_frame::{View};
 import package::raster::{BEFORE_NEAR, needs_clipping};
 
 const TILE: vec2i = vec2i(16, 8); // pixels: one for each lane of rasterize_large

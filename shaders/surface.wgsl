@@ -1,7 +1,8 @@
 // What a visibility sample shows: the triangle is decoded again and met by the pixel's ray (Burns and Hunt, "The
 // Visibility Buffer: A Cache-Friendly Approach to Deferred Shading", 2013), with derivatives by pixel (Schied and
 // Dachsbacher, "Deferred Attribute Interpolation for Memory-Efficient Deferred Shading", 2015).
-import package::layout::{View, Instance, Mesh, Cluster, VisibleCluster, CLUSTER_HAS_NORMALS, CLUSTER_HAS_UVS, CLUSTER_HAS_COLORS, INSTANCE_MIRRORED};
+import package::layout::{Mesh, Cluster, CLUSTER_HAS_NORMALS, CLUSTER_HAS_UVS, CLUSTER_HAS_COLORS};
+import package::layout_frame::{View, Instance, VisibleCluster, INSTANCE_MIRRORED};
 import package::scene::{views, meshes, instances, view_of, instance_of};
 import package::transform::{eye_to_instance, to_eye, is_orthographic};
 import package::ray::{pixel_place, pixel_step};

@@ -1,5 +1,5 @@
 // Counts of what was tested and why it was culled, and of what is drawn: first in workgroup memory, then in the pass state.
-import package::layout::{TALLY_TRIANGLES, TALLY_OUTCOMES, OUTCOME_NONE, BIN_COUNT};
+import package::layout_frame::{TALLY_TRIANGLES, TALLY_OUTCOMES, OUTCOME_NONE, BIN_COUNT};
 import package::queue::{states};
 
 const TALLY_SIZE: u32 = 25u; // of PassState.tally

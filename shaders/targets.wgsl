@@ -2,7 +2,7 @@
 //   scene_depth: view-space depth along the view axis, 0 where nothing is
 //   velocity: movement on the screen since the last frame in pixels (x right, y down), two f16; 0 where nothing is
 //   material_target: covered bit | material function << 24 | material; 0 where nothing is
-import package::layout::{View, VIEW_INSTANCES_MOVED};
+import package::layout_frame::{View, VIEW_INSTANCES_MOVED};
 import package::shading::{TARGET_COVERED, TARGET_SHADER_SHIFT};
 import package::scene::{materials, instances, previous_instances, previous_views};
 import package::transform::{eye_to_instance, to_eye, to_view, to_screen, is_orthographic};

@@ -1,6 +1,6 @@
 // From the object's space to the eye's. Every position on the screen goes through these functions, with
 // explicit fma, so that all passes agree to the last bit.
-import package::layout::{Instance, View, VIEW_ORTHOGRAPHIC};
+import package::layout_frame::{Instance, View, VIEW_ORTHOGRAPHIC};
 
 // World position of the instance's origin, seen from the eye. High parts first: their difference is
 // exact when eye and object are near each other.

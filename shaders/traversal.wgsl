@@ -1,6 +1,7 @@
 // Test one child of a work item: what both traversals share. An item names a node whose children wait: of the instance
 // tree, whose last nodes list instances, or of a mesh's hierarchy, whose leaves are groups.
-import package::layout::{Instance, NODE_LEAF, NODE_BITS, INSTANCE_TREE, INSTANCE_CHILDREN, INSTANCE_BITS, NONE, PHASE_MAIN, VIEW_HAS_HISTORY, VIEW_INSTANCES_MOVED, VIEW_MOVED, TALLY_INSTANCE_NODES, TALLY_INSTANCES, TALLY_NODES, OUTCOME_KEPT, OUTCOME_FRUSTUM, OUTCOME_DETAIL, OUTCOME_SIZE, OUTCOME_OCCLUSION, OUTCOME_NONE};
+import package::layout::{NODE_LEAF, NONE};
+import package::layout_frame::{Instance, NODE_BITS, INSTANCE_TREE, INSTANCE_CHILDREN, INSTANCE_BITS, PHASE_MAIN, VIEW_HAS_HISTORY, VIEW_INSTANCES_MOVED, VIEW_MOVED, TALLY_INSTANCE_NODES, TALLY_INSTANCES, TALLY_NODES, OUTCOME_KEPT, OUTCOME_FRUSTUM, OUTCOME_DETAIL, OUTCOME_SIZE, OUTCOME_OCCLUSION, OUTCOME_NONE};
 import package::scene::{views, previous_views, instances, previous_instances, meshes, mesh_roots, nodes, instance_nodes, instance_order, view_of, instance_of};
 import package::transform::{eye_to_instance};
 import package::lod::{combined_error, projected_error, least_projected_error};

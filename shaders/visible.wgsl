@@ -3,7 +3,8 @@
 // A sample: reverse-Z depth bits above a low word of tie bits, place in the list (23), triangle (7). The tie bits
 // are a hash of instance and cluster, so that equal depths are nearly always decided alike from frame to
 // frame; places in the list change with the order in which threads ran.
-import package::layout::{MAX_CLUSTER_TRIANGLES, PLACE_BITS};
+import package::layout::{MAX_CLUSTER_TRIANGLES};
+import package::layout_frame::{PLACE_BITS};
 
 override tie_bits: u32 = 2u; // what places and triangles leave of 32
 const TRIANGLE_BITS: u32 = 7u;

@@ -310,9 +310,9 @@ def test_other_files_are_refused_in_plain_words(path, tmp_path, monkeypatch):
         open_asset(tmp_path)
     with pytest.raises(FileNotFoundError):
         open_asset(tmp_path / "missing.mlith")
-    monkeypatch.setattr(layout, "LAYOUT_TEXT", layout.LAYOUT_TEXT + "struct More { field: u32, }")
+    monkeypatch.setattr(layout, "FRAME_TEXT", layout.FRAME_TEXT + "struct More { field: u32, }")
     open_asset(path)  # what is only in memory may change
-    monkeypatch.setattr(layout, "LAYOUT_TEXT", "struct More { field: u32, }" + layout.LAYOUT_TEXT)
+    monkeypatch.setattr(layout, "FILE_TEXT", "struct More { field: u32, }" + layout.FILE_TEXT)
     with pytest.raises(ValueError, match=r"another layout\.wgsl; build it again"):
         open_asset(path)
     version = asset_file.VERSION
@@ -323,7 +323,7 @@ def test_other_files_are_refused_in_plain_words(path, tmp_path, monkeypatch):
 
 def test_the_layout_hash_ignores_comments(monkeypatch):
     before = asset_file.layout_hash()
-    monkeypatch.setattr(layout, "LAYOUT_TEXT", "// a comment\n" + layout.LAYOUT_TEXT.replace("struct", "struct  "))
+    monkeypatch.setattr(layout, "FILE_TEXT", "// a comment\n" + layout.FILE_TEXT.replace("struct", "struct  "))
     assert asset_file.layout_hash() == before
 
 

@@ -105,10 +105,11 @@ def test_another_binding_of_the_scene_is_bound_anew(device, sample_asset, folder
     np.testing.assert_array_equal(renderer.render(scene, camera, FrameSettings(), SIZE).image, before)
 
 
-def test_a_changed_layout_asks_for_a_restart(device, sample_asset, folder):
+@pytest.mark.parametrize("name", layout.FILES)
+def test_a_changed_layout_asks_for_a_restart(device, sample_asset, folder, name):
     scene, renderer = load_scene(sample_asset("sphere", 5000)), Renderer(device)
     renderer.render(scene, scene.default_camera(), FrameSettings(), SIZE)
-    path = folder / "layout.wgsl"
+    path = folder / name
     write(path, path.read_text(encoding="utf-8") + "const NEW: u32 = 1u;\n")
     with pytest.raises(RuntimeError, match="start again"):
         renderer.reload_shaders()

@@ -35,7 +35,7 @@ class Context:
     persistent_workgroups: int
     runtime_checks: bool
     uses_hardware: bool  # some clusters may go to the hardware raster
-    show: int  # SHOW_* of layout.wgsl
+    show: int  # SHOW_* of layout_frame.wgsl
     material_folder: Path | None = None  # of the user's material functions
     list_pixels: bool | None = (
         None  # shade a list of the covered pixels, also with one material function; None: by adapter

@@ -12,7 +12,7 @@ from engine.settings import FrameSettings
 
 MAX_LEVELS = int(layout.CONSTANTS["MAX_LEVELS"])
 MAX_VISIBLE_CLUSTERS = 1 << layout.CONSTANTS["PLACE_BITS"]  # what a visibility sample can name
-PHASES = ("main", "post")  # PHASE_MAIN and PHASE_POST of layout.wgsl
+PHASES = ("main", "post")  # PHASE_MAIN and PHASE_POST of layout_frame.wgsl
 _ARGUMENTS_OF_A_PHASE = ("cluster_arguments", "large_arguments")
 _ARGUMENTS = {  # buffers of indirect dispatches, and how many each holds
     **{f"{name}_{phase}": 1 for name in _ARGUMENTS_OF_A_PHASE for phase in PHASES},

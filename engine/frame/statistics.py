@@ -13,7 +13,7 @@ from engine.frame.queues import BIN_NAMES, PHASES, Capacities
 from engine.settings import FrameSettings
 
 SHADOW_PREFIX = "shadow_"  # of the names of the shadow maps' queues
-KINDS = ("instance_nodes", "instances", "nodes", "clusters", "triangles")  # TALLY_* of layout.wgsl
+KINDS = ("instance_nodes", "instances", "nodes", "clusters", "triangles")  # TALLY_* of layout_frame.wgsl
 OUTCOMES = ("kept", "frustum", "detail", "size", "occlusion")  # OUTCOME_*
 
 

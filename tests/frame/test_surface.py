@@ -32,7 +32,7 @@ def test_normals_face_the_eye_whatever_the_winding(renderer, tmp_path, face, mir
 
 
 WEIGHTS = """
-import package::layout::{View};
+import package::layout_frame::{View};
 import package::surface::{hit_triangle};
 
 struct Case {
