@@ -18,6 +18,7 @@ from engine import asset_file, asset_pages, asset_storage
 from engine.asset_page_checks import check_page, page_tables
 from engine.asset_pages import ClusterGeometry
 from engine.asset_tables import check_tables
+from engine.page_loading import load_pages
 
 _CACHED_PAGES = 64
 _JSON_KEYS = ("meshes", "materials")
@@ -127,8 +128,10 @@ class Asset:
     def clusters(self) -> np.ndarray:
         """Return the records (C,) layout.CLUSTER of all clusters by number; the first call decodes every page."""
         if self._clusters is None:
-            parts = [asset_pages.page_clusters(self.page_words(page)) for page in range(self.page_count)]
-            self._clusters = np.concatenate(parts)
+            parts = load_pages(
+                lambda page: asset_pages.page_clusters(self.page_words(page)).copy(), range(self.page_count)
+            )
+            self._clusters = np.concatenate(list(parts))
         return self._clusters
 
     def cluster_geometry(self, cluster: int) -> ClusterGeometry:

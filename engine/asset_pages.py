@@ -44,6 +44,24 @@ def page_dependencies(words: np.ndarray) -> np.ndarray:
     return words[first : first + int(header["dependency_count"])]
 
 
+def page_room(words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return views of a page (w,) uint32: its header (1,) layout.PAGE_HEADER and, as layout.CLUSTER records, all that
+    may be one. Raises ValueError where no record fits.
+    """
+    room = (len(words) - HEADER_WORDS) // RECORD_WORDS
+    if room < 1:
+        raise ValueError("has a wrong size")
+    records = words[HEADER_WORDS : HEADER_WORDS + room * RECORD_WORDS]
+    return words[:HEADER_WORDS].view(layout.PAGE_HEADER), records.view(layout.CLUSTER)
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return a read-only view: kernels are compiled for one kind of array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def stream_words(clusters: np.ndarray) -> np.ndarray:
     """Return the words (c, 6) int64 of each stream of the records (c,), in the order of STREAMS."""
     vertices, triangles, flags, widths, ranges = unpack_records(clusters)

@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,9 +37,15 @@ from engine.user_cache import cache_folder
 
 LOGGER = logging.getLogger("engine")
 PACKAGE = Path(__file__).parent
+_LOG_LOCK = threading.Lock()
+_logged: list[str] = []
 _PREFIX = "microlith-"
 _IMPORT = re.compile(rb"^\s*from ([\w.]+) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 _NAME = re.compile(rb"\w+")
+_READING = (
+    *("bvh", "bvh_kernel", "page_codec", "page_decoder", "page_triangles", "page_words"),
+    *("asset_page_checks", "page_check_kernel"),
+)  # the modules with kernels beside the builder's
 _NEWEST = 4  # folders of a module that are never removed
 _UNUSED_SECONDS = 2 * 86400.0  # others may be in use by a running process
 
@@ -46,7 +53,7 @@ _UNUSED_SECONDS = 2 * 86400.0  # others may be in use by a running process
 def kernel_modules(package: Path) -> dict[str, Path]:
     """Return by name the modules of the package `engine` that hold kernels, and those whose constants they use."""
     modules = [path for path in sorted((package / "builder").glob("*.py")) if b"njit" in path.read_bytes()]
-    modules += [package / "bvh.py", package / "bvh_kernel.py", package / "page_codec.py"]
+    modules += [package / f"{name}.py" for name in _READING]
     return {".".join(("engine", *path.relative_to(package).with_suffix("").parts)): path for path in modules}
 
 
@@ -136,6 +143,14 @@ def is_kept(kernel: Any) -> bool:
         return True
     folder = module_folder(function.__code__.co_filename)
     return folder is not None and any(folder.glob(f"*.{function.__name__}-*.nbi"))
+
+
+def log_compilation(kernel: Any, purpose: str) -> None:
+    """Say once in a process that compiling takes a while, where the kernel, a function of numba, is not kept."""
+    with _LOG_LOCK:
+        if not _logged and not is_kept(kernel):
+            LOGGER.info("compiling the code that %s; this is done once and takes some seconds", purpose)
+            _logged.append(purpose)
 
 
 class KernelLocator(caching.UserProvidedCacheLocator):

@@ -1,129 +1,143 @@
-"""Put the words of a page together, as the GPU reads them, from triangles and vertices that are already known.
+"""Compiled loops of page_codec.py: put the words of a page together, as the GPU reads them (Cluster in layout.wgsl).
 
 Boxes, widths and places of the clusters are found here: they follow from the vertices.
 """
 
-from typing import NamedTuple
-
 import numpy as np
+from numba import njit
 
-from engine import asset_pages, layout
-from engine.asset_pages import HEADER_WORDS, RECORD_WORDS
+from engine import (
+    kernel_cache,  # noqa: F401  names the folder of compiled kernels
+    layout,
+    page_codec,
+)
 
-WIDE = (True, True, True, False, False, True, True, False, False, False, False)  # columns of more than 8 bits
+HEADER_WORDS = int(layout.CONSTANTS["PAGE_HEADER_WORDS"])
+RECORD_WORDS = int(layout.CONSTANTS["CLUSTER_WORDS"])
 _MAX_VERTICES = int(layout.CONSTANTS["MAX_CLUSTER_VERTICES"])
+_HAS_NORMALS, _HAS_UVS, _HAS_COLORS = (
+    int(layout.CONSTANTS[f"CLUSTER_HAS_{name}"]) for name in ("NORMALS", "UVS", "COLORS")
+)
+_MOST_BITS = 31  # of an offset, that Cluster.bits counts
+_FIELDS = (0, 1, 2, 5, 6)  # columns that are stored as offsets from their least: x, y, z, u, v
 
 
-class PageContent(NamedTuple):
-    """A page of c clusters, t triangles and v vertices, in the order of the clusters.
+@njit(nogil=True, error_model="numpy")
+def sizes_of_streams(counts, bits):
+    """Return the words of each stream of a record, as asset_pages.stream_words; counts, bits: int64."""
+    vertices, triangles, flags = counts & 255, counts >> 8 & 255, counts >> 24
+    position_bits = (bits & 31) + (bits >> 5 & 31) + (bits >> 10 & 31)
+    uv_bits = (bits >> 15 & 31) + (bits >> 20 & 31)
+    return (
+        bits >> 25,
+        (3 * triangles + 3) // 4,
+        (vertices * position_bits + 31) // 32,
+        (vertices + 1) // 2 if flags & _HAS_NORMALS else np.int64(0),
+        2 + (vertices * uv_bits + 31) // 32 if flags & _HAS_UVS else np.int64(0),
+        vertices if flags & _HAS_COLORS else np.int64(0),
+    )
 
-    Columns of vertices are numbered: x, y, z; 3, 4: normal; 5, 6: UV; 7 to 10: colour. WIDE ones have more than 8 bits.
+
+@njit(nogil=True, error_model="numpy")
+def write(words, data, records, ranges, local, row, slots, values):
+    """Complete the records (c,) and write the streams of the clusters from words[data] on; return the problem.
+
+    ranges (r,) int64: words of the material ranges. local (3 t,) uint8: corners. row (v,) int32: place of each vertex
+    in values (k, n) int32. slots (COLUMN_LIMIT,) int64: which row of these a column is, or -1.
     """
-
-    header: np.ndarray  # uint32: page header and list of dependencies
-    records: np.ndarray  # (c,) layout.CLUSTER: made_by, group, counts, index, and bits.ranges
-    ranges: np.ndarray  # (r,) uint32: material ranges
-    corners: list[np.ndarray]  # three (t,) int32: vertices, numbered over the page
-    columns: dict[int, np.ndarray]  # (v,) int32 each; of narrow ones the low byte counts
-    first_vertex: np.ndarray  # (c + 1,) int64
-    first_triangle: np.ndarray  # (c + 1,) int64
-
-
-class _Field(NamedTuple):
-    """A wide column: values (v,) and, by cluster, their least, their extent (c,) int32, the bits of that (c,) int64."""
-
-    values: np.ndarray
-    low: np.ndarray
-    extent: np.ndarray
-    width: np.ndarray
-
-
-def write_page(page: PageContent, word_count: int) -> np.ndarray:
-    """Return the words (w,) uint32; completes page.records. Raises ValueError where they are not as many as told."""
-    header, records, columns = page.header, page.records, page.columns
-    first, vertices = page.first_vertex[:-1], np.diff(page.first_vertex)
-    fields = {number: _field(columns[number], first) for number in columns if WIDE[number]}
-    records["origin"] = np.stack([fields[k].low for k in range(3)], axis=1)
-    records["extent"] = np.stack([fields[k].extent for k in range(3)], axis=1)
-    for place, field in enumerate(fields.values()):
-        records["bits"] |= field.width.astype(np.uint32) << np.uint32(5 * place)
-    sizes = asset_pages.stream_words(records)
-    records_end = HEADER_WORDS + len(records) * RECORD_WORDS
-    total = sizes.sum(axis=1)
-    data = records_end + len(header) - HEADER_WORDS + np.cumsum(total) - total
-    if data[-1] + total[-1] != word_count:
-        raise ValueError("has a wrong size")
-    records["data"] = data - HEADER_WORDS - np.arange(len(records)) * RECORD_WORDS
-    words = np.zeros(word_count + 3, np.uint32)  # _or_bits may touch those behind
-    words[:HEADER_WORDS] = header[:HEADER_WORDS]
-    words[HEADER_WORDS:records_end] = records.view(np.uint32)
-    words[records_end : data[0]] = header[HEADER_WORDS:]
-    starts = (data[:, None] + np.cumsum(sizes, axis=1) - sizes).T
-    words[runs(starts[0], sizes[:, 0])] = page.ranges
-    _write_triangles(words, starts[1], page)
-    _write_bits(words, starts[2], first, vertices, [fields[k] for k in range(3)])
-    if 3 in columns:
-        pairs = np.stack([columns[3], columns[4]], axis=1).astype(np.uint8).view(np.uint16)[:, 0]
-        words.view(np.uint16)[runs(2 * starts[3], vertices)] = pairs
-    if 5 in columns:
-        words[starts[4]], words[starts[4] + 1] = fields[5].low.view(np.uint32), fields[6].low.view(np.uint32)
-        _write_bits(words, starts[4] + 2, first, vertices, [fields[5], fields[6]])
-    if 7 in columns:
-        colors = np.stack([columns[k] for k in range(7, 11)], axis=1).astype(np.uint8).view(np.uint32)[:, 0]
-        words[runs(starts[5], vertices)] = colors
-    return words[:word_count]
+    octets, offsets = words.view(np.uint8), np.empty((len(_FIELDS), _MAX_VERTICES), np.int64)
+    low, width = np.zeros(len(_FIELDS), np.int64), np.zeros(len(_FIELDS), np.int64)
+    next_range = next_corner = next_vertex = np.int64(0)
+    for cluster in range(len(records)):
+        record = records[cluster]
+        counts, bits = np.int64(record.counts), np.int64(record.bits)
+        rows = row[next_vertex : next_vertex + (counts & 255)]
+        if not _find_box(rows, slots, values, record, offsets, low, width):
+            return page_codec.CLUSTER_SIZE
+        for field in range(len(_FIELDS)):
+            bits |= width[field] << (5 * field)
+        range_words, triangle_words, position_words, normal_words, uv_words, color_words = sizes_of_streams(
+            counts, bits
+        )
+        ends = data + range_words + triangle_words + position_words + normal_words + uv_words + color_words
+        if ends > len(words):
+            return page_codec.WRONG_SIZE
+        record.bits, record.data = bits, data - HEADER_WORDS - cluster * RECORD_WORDS
+        _copy(words[data:], ranges[next_range : next_range + range_words])
+        data += range_words
+        corners = 3 * (counts >> 8 & 255)
+        _copy(octets[4 * data :], local[next_corner : next_corner + corners])
+        data += triangle_words
+        _write_bits(words, data, offsets, width, 0, 3, len(rows))
+        data += position_words
+        _write_bytes(octets, 4 * data, rows, values, slots, 3, 2)
+        data += normal_words
+        if uv_words:
+            words[data], words[data + 1] = low[3], low[4]
+            _write_bits(words, data + 2, offsets, width, 3, 5, len(rows))
+        data += uv_words
+        _write_bytes(octets, 4 * data, rows, values, slots, 7, 4)
+        data += color_words
+        next_range, next_corner, next_vertex = next_range + range_words, next_corner + corners, next_vertex + len(rows)
+    return page_codec.FINE if data == len(words) else page_codec.WRONG_SIZE
 
 
-def _field(values: np.ndarray, first: np.ndarray) -> _Field:
-    low = np.minimum.reduceat(values, first)
-    extent = np.maximum.reduceat(values, first) - low
-    return _Field(values, low, extent, np.frexp(extent.astype(np.float64))[1].astype(np.int64))
+@njit(nogil=True, error_model="numpy")
+def _copy(out, values):
+    for k in range(len(values)):
+        out[k] = values[k]
 
 
-def runs(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return starts[i] ... starts[i] + counts[i] - 1 of all i, one after the other."""
-    return np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
+@njit(nogil=True, error_model="numpy")
+def _find_box(rows, slots, values, record, offsets, low, width):
+    """Fill offsets (5, v) from the least number of each of the _FIELDS, that number, and the bits of the largest.
+
+    The box goes to the record. Return False where an offset has more bits than a record can say.
+    """
+    for field in range(len(_FIELDS)):
+        if slots[_FIELDS[field]] < 0:
+            continue
+        column = values[slots[_FIELDS[field]]]
+        least = most = np.int64(column[rows[0]])
+        out = offsets[field]
+        for k in range(len(rows)):
+            value = np.int64(column[rows[k]])
+            out[k] = value
+            least, most = min(least, value), max(most, value)
+        for k in range(len(rows)):
+            out[k] -= least
+        bits = np.int64(0)
+        while most - least >> bits:
+            bits += 1
+        if bits > _MOST_BITS:
+            return False
+        low[field], width[field] = least, bits
+        if field < 3:
+            record.origin[field], record.extent[field] = least, most - least
+    return True
 
 
-def _write_triangles(words: np.ndarray, starts: np.ndarray, page: PageContent) -> None:
-    counts = np.diff(page.first_triangle)
-    base = np.repeat(page.first_vertex[:-1].astype(np.int32), counts)
-    place = 3 * np.arange(len(base)) + np.repeat(4 * starts - 3 * page.first_triangle[:-1], counts)
-    octets = words.view(np.uint8)
-    for corner in page.corners:
-        local = corner - base
-        if local.min() < 0 or local.max() > _MAX_VERTICES:
-            raise ValueError("has a triangle with a vertex of another cluster")
-        octets[place] = local.astype(np.uint8)
-        place += 1
+@njit(nogil=True, error_model="numpy")
+def _write_bits(words, place, offsets, width, first_field, end_field, vertices):
+    """Write the offsets of some fields, vertex by vertex, as one stream of bits from words[place] on."""
+    waiting = filled = np.int64(0)  # bits that do not fill a word yet, and how many
+    for vertex in range(vertices):
+        for field in range(first_field, end_field):
+            waiting |= offsets[field, vertex] << filled
+            filled += width[field]
+            if filled >= 32:
+                words[place] = waiting & 0xFFFFFFFF
+                place, waiting, filled = place + 1, waiting >> 32, filled - 32
+    if filled:
+        words[place] = waiting
 
 
-def _write_bits(
-    words: np.ndarray, starts: np.ndarray, first: np.ndarray, vertices: np.ndarray, fields: list[_Field]
-) -> None:
-    """Write one bit stream for each cluster, a value of each field for each vertex."""
-    size = sum(field.width for field in fields)
-    place = np.arange(int(vertices.sum())) * np.repeat(size, vertices) + np.repeat(32 * starts - first * size, vertices)
-    if size.max() > 63:
-        for field in fields:
-            _or_bits(words, place, field.values.astype(np.int64) - np.repeat(field.low, vertices), 32)
-            place += np.repeat(field.width, vertices)
+@njit(nogil=True, error_model="numpy")
+def _write_bytes(octets, place, rows, values, slots, first_column, columns):
+    """Write the low bytes of some columns, vertex by vertex, where clusters have them."""
+    if slots[first_column] < 0:
         return
-    low, joined, shift = fields[0].low.astype(np.int64), fields[0].values.astype(np.int64), fields[0].width
-    for field in fields[1:]:
-        low += field.low.astype(np.int64) << shift
-        joined += field.values.astype(np.int64) << np.repeat(shift, vertices)
-        shift = shift + field.width
-    _or_bits(words, place, joined - np.repeat(low, vertices), int(size.max()))
-
-
-def _or_bits(words: np.ndarray, place: np.ndarray, values: np.ndarray, bits: int) -> None:
-    """Add the values (v,) int64 of at most so many bits to the words, still zero there, from these bits on."""
-    word, shift = place >> 5, (place & 31).view(np.uint64)
-    half = np.uint64(32)
-    low = (values & 0xFFFFFFFF).view(np.uint64) << shift
-    high = (values.view(np.uint64) >> half) << shift
-    np.add.at(words, word, low.astype(np.uint32))
-    np.add.at(words, word + 1, ((low >> half) | high).astype(np.uint32))
-    if bits > 33:
-        np.add.at(words, word + 2, (high >> half).astype(np.uint32))
+    for k in range(columns):
+        column, out = values[slots[first_column + k]], octets[place + k :]
+        for vertex in range(len(rows)):
+            out[columns * vertex] = column[rows[vertex]] & 255

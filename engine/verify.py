@@ -12,6 +12,7 @@ import numpy as np
 
 from engine import layout, verify_surface
 from engine.asset_pages import page_dependencies
+from engine.page_loading import load_pages
 from engine.reference import Tables, cluster_boxes, group_error_pixels, tables
 from engine.verify_surface import Progress
 
@@ -38,7 +39,8 @@ def verify_asset(asset: Any, cuts: int = 8, seed: int = 0, progress: Progress | 
     problems += check_triangles(data, asset.mesh_triangles)
     if problems:  # the rest relies on the tables
         return problems
-    dependencies = [page_dependencies(asset.page_words(page)).astype(np.int64) for page in range(asset.page_count)]
+    pages = load_pages(lambda page: page_dependencies(asset.page_words(page)).astype(np.int64), range(asset.page_count))
+    dependencies = list(pages)
     problems += check_pages(data, dependencies)
     problems += check_decisions(data, cuts, seed)
     surface = verify_surface.read_surface(asset, data, report)

@@ -13,7 +13,7 @@ ENGINE = Path(__file__).resolve().parent.parent / "engine"
 
 # A family is a module or folder of engine with the modules that it was split into.
 FAMILIES = {
-    "bvh": ("bvh", "bvh_kernel", "kernel_cache"),
+    "bvh": ("bvh", "bvh_kernel"),
     "scene": ("scene", "scene_file", "scene_join", "scene_triangles", "instances", "instance_tree"),
     "asset": (
         "asset",
@@ -22,7 +22,10 @@ FAMILIES = {
         "asset_pages",
         "asset_storage",
         "asset_tables",
+        "page_check_kernel",
         "page_codec",
+        "page_decoder",
+        "page_triangles",
         "page_words",
     ),
     "materials": ("materials", "textures"),
@@ -32,8 +35,8 @@ FAMILIES = {
 }
 FAMILY_OF = {module: family for family, modules in FAMILIES.items() for module in modules}
 BASE = {"layout", "settings", "user_cache"}
-TABLES = BASE | {"camera", "bvh", "asset", "materials", "reference"}
-FRAME = BASE | {"camera", "scene", "materials", "gpu"}
+TABLES = BASE | {"camera", "bvh", "asset", "page_loading", "materials", "reference"}
+FRAME = BASE | {"camera", "scene", "materials", "gpu", "page_loading"}
 RENDERER = FRAME | {"frame", "thresholds"}
 ALL = TABLES | RENDERER | {"builder", "renderer", "calibrate", "viewer", "commands", "experiments", "verify"}
 ALL |= {"still_frame", "__init__", "__main__"}
@@ -45,13 +48,15 @@ MAY_IMPORT = {
     "settings": set(),
     "user_cache": set(),
     "camera": BASE,
-    "bvh": BASE,
-    "asset": BASE,
+    "kernel_cache": BASE,
+    "bvh": BASE | {"kernel_cache"},
+    "page_loading": set(),
+    "asset": BASE | {"kernel_cache", "page_loading"},
     "materials": BASE,
     "reference": BASE,
     "verify": TABLES,
     "scene": TABLES,
-    "builder": BASE | {"bvh", "asset", "materials"},
+    "builder": BASE | {"kernel_cache", "bvh", "asset", "materials"},
     "gpu": {"layout"},
     "frame": FRAME,
     "thresholds": BASE | {"gpu"},
@@ -67,7 +72,7 @@ ONLY_IN = {
     "rendercanvas": {"viewer"},
     "imgui_bundle": {"viewer"},
     "glfw": {"viewer"},
-    "numba": {"builder", "bvh"},
+    "numba": {"builder", "bvh", "asset", "kernel_cache"},
     "tqdm": {"commands"},
     "scipy": set(),
     "matplotlib": set(),

@@ -139,3 +139,12 @@ def test_what_an_earlier_process_compiled_is_kept(tmp_path, monkeypatch):
     finally:
         kernel_cache.module_folder.cache_clear()
     assert kernel_cache.is_kept(len)
+
+
+def test_compiling_is_said_once_where_nothing_is_kept(monkeypatch, caplog):
+    monkeypatch.setattr(kernel_cache, "_logged", [])
+    for is_kept, lines in ((True, 0), (False, 1), (False, 1)):
+        monkeypatch.setattr(kernel_cache, "is_kept", lambda _, answer=is_kept: answer)
+        with caplog.at_level("INFO", logger="engine"):
+            kernel_cache.log_compilation(len, "reads assets")
+        assert sum("compiling" in record.message for record in caplog.records) == lines

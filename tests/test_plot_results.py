@@ -196,7 +196,8 @@ def test_tau_with_image_error(write, tmp_path, capsys):
     assert left_out == [f"made: {line[2:]}" for line in text.splitlines() if line.startswith("- no figure")]
     assert "made: no figure scaling_instances: all scenes have the same number of instances" in left_out
     assert {line.split(":")[1].split()[-1] for line in left_out} | names == set(FIGURES)
-    assert "| error_pixels 8 | a.mlith | 64x36 |  |  | 4,000 | 32.000 (31.000 to 33.000) |" in text
+    assert "| error_pixels 8 | 4,000 | 32.000 (31.000 to 33.000) | 16.000 (11.000 to 31.000) |" in text
+    assert "| scene | a.mlith |" in text and "| image | 64x36 |" in text, "what all runs share"
     assert "| inf | 0 |" in text
     assert "| settings | exposure = 2.0 |" in text, "what differs from the defaults and is not varied"
     assert "| adapter | card, 1.2, Vulkan |" in text
@@ -308,7 +309,7 @@ def test_refused_runs_are_rows_without_numbers_and_not_drawn(write, tmp_path):
     assert names == {"passes", "funnel", "tau"}
     rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| error_pixels")]
     assert rows == ["| error_pixels 0", "| error_pixels 1", "| error_pixels 2"]
-    assert "| error_pixels 1 | a.mlith | 64x36 |  |  | refused |  |  |" in text
+    assert "| error_pixels 1 | refused |  |  |  |" in text
     assert "- error_pixels 1: refused: too | large" in text
     assert len(drawn("passes", path).axes) == 2
 

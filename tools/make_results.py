@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engine.experiments.experiment import Experiment, read_experiment
+from engine.experiments.results import read_results
 from engine.scene_file import read_scene_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,7 +120,8 @@ def measure(file: Path, output: Path, options: Sequence[str]) -> bool:
 
 def draw(output: Path, files: Sequence[Path]) -> bool:
     """Draw the figures of what was measured; return whether that succeeded."""
-    samples = [path for path in (output / f"{file.stem}.jsonl" for file in files) if path.is_file()]
+    paths = [output / f"{file.stem}.jsonl" for file in files]
+    samples = [path for path in paths if path.is_file() and read_results(path).frames]
     if importlib.util.find_spec("matplotlib") is None:
         print("no figures: matplotlib is not installed; draw them with tools/plot_results.py")
         return True

@@ -10,7 +10,7 @@ from numba import njit
 
 from engine import asset_pages, page_codec
 from engine.asset_pages import HEADER_WORDS, RECORD_WORDS
-from engine.page_words import WIDE, runs
+from engine.page_codec import WIDE
 
 OWNED, COPIED, FAR = page_codec.OWNED, page_codec.COPIED, page_codec.FAR
 _LEAST_BLOCK = 128  # bytes; smaller streams share a block of zstandard and its table
@@ -127,6 +127,11 @@ def _check_ranges(range_end: np.ndarray, last_range: np.ndarray, first_triangle:
     """The material ranges (r,) must grow, and end with the triangles of their clusters."""
     if (np.diff(range_end, prepend=0) <= 0).any() or (range_end[last_range - 1] != first_triangle[1:]).any():
         raise ValueError("the material ranges of a cluster must divide its triangles")
+
+
+def runs(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return starts[i] ... starts[i] + counts[i] - 1 of all i, one after the other."""
+    return np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
 
 
 def _planes(values: np.ndarray, count: int) -> list[np.ndarray]:

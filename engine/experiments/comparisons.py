@@ -13,7 +13,7 @@ Of the other baselines:
 reference            clusters_frustum draws the clusters of engine.reference, without occlusion
 baseline             clusters_frustum shows what the engine shows; triangles_software what it shows at error_pixels = 0,
                      and so does triangles_hardware, whose graphics pipeline rounds in its own way
-discrete_levels      discrete_lods draws, of each instance in the frustum, the coarsest whole-mesh level that claims no
+discrete_levels      discrete_lods draws, of each instance in view, the coarsest whole-mesh level that claims no
                      more than tau, and nothing else
 
 What is not compared is said.

@@ -1,7 +1,7 @@
 """What the baseline discrete_lods draws, according to the maths of engine.reference.
 
-Each instance in the frustum draws all clusters of one whole-mesh level: the coarsest whose claimed error, seen at the
-nearest point of the mesh's bounding sphere, is at most tau.
+Each instance in view (its box meets the frustum and covers a pixel centre) draws all clusters of one whole-mesh level:
+the coarsest whose claimed error, seen at the nearest point of the mesh's bounding sphere, is at most tau.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from engine.experiments.verification import CLUSTERS, TIED_CLUSTERS, Comparison
 from engine.frame.baselines.cluster_lists import PIECE_CLUSTERS, level_lists, scene_clusters
 from engine.reference import Tables
 from engine.scene import Scene
-from engine.ties import error_margins, plane_margins
+from engine.ties import box_margins, error_margins
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def compare_with_levels(tables: Tables, view: np.ndarray, levels: Levels, drawn:
 
 
 def _decisions(tables: Tables, view: np.ndarray, levels: Levels, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how many ulps the claim of each level of `slots` (k,) exceeds tau, and boxes reach into the frustum.
+    """Return by how many ulps the claim of each level of `slots` (k,) exceeds tau, and boxes are in view.
 
     float64 (k, levels), -inf from the finest on, which is drawn whatever is asked for; and (k,).
     """
@@ -81,7 +81,7 @@ def _decisions(tables: Tables, view: np.ndarray, levels: Levels, slots: np.ndarr
         some = np.flatnonzero(number < count - 1)
         errors = claims[levels.mesh_levels[mesh[some], 0] + number]
         margins[some, number] = error_margins(spheres[some], errors, instances[some], view)
-    return margins, plane_margins(spheres["box_min"], spheres["box_max"], instances, view).min(axis=1)
+    return margins, box_margins(spheres["box_min"], spheres["box_max"], instances, view).min(axis=1)
 
 
 def _allowed(levels: Levels, first: int, margins: np.ndarray, inside: float) -> list[np.ndarray]:

@@ -41,7 +41,7 @@ def describe(device: "Device", experiment: Experiment, assets: dict[str, dict[st
         "source": source_hash(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "versions": {name: _version(name) for name in _PACKAGES} | {"wgpu-native": _native_version()},
+        "versions": {name: _version(name) for name in _PACKAGES},
         "device": device.describe(),
         "thresholds": thresholds_of(device),
         "experiment": {
@@ -209,13 +209,6 @@ def source_hash() -> str:
             digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def _native_version() -> str:
-    """Return the version of the library behind wgpu, which need not be the one that came with it."""
-    from wgpu.backends import wgpu_native
-
-    return wgpu_native.__version__
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -1,6 +1,7 @@
 """A scene on the GPU: the buffers of bind group 0 (shaders/scene.wgsl)."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 import wgpu
@@ -13,6 +14,7 @@ from engine.gpu.buffers import UNIFORM, CapacityError, buffer_from, create_buffe
 from engine.gpu.device import Device
 from engine.gpu.shader import ShaderKernel
 from engine.instance_tree import first_level
+from engine.page_loading import load_pages
 from engine.scene import Scene
 
 POOL_BINDINGS = 4
@@ -145,13 +147,14 @@ class SceneBuffers:
             spare = 8 if words < 1 << self._pool_shift else 0
             self._tables[f"pool_{i}"] = create_buffer(self._device, f"page pool {i}", 4 * words + spare)
         batch = np.cumsum(word_counts) // _BATCH_WORDS
-        for page, address in enumerate(addresses.tolist()):
-            binding_index, place = address >> self._pool_shift, address & ((1 << self._pool_shift) - 1)
-            upload(self._device, self._tables[f"pool_{binding_index}"], self.scene.page_words(page), 4 * place)
-            if page and batch[page] > batch[page - 1]:
-                self._device.wgpu_device.queue.submit([])
-            if progress:
-                progress("load pages", page + 1, len(addresses))
+        with closing(load_pages(self.scene.page_words, range(len(addresses)))) as pages:
+            for page, (address, words) in enumerate(zip(addresses.tolist(), pages)):
+                binding_index, place = address >> self._pool_shift, address & ((1 << self._pool_shift) - 1)
+                upload(self._device, self._tables[f"pool_{binding_index}"], words, 4 * place)
+                if page and batch[page] > batch[page - 1]:
+                    self._device.wgpu_device.queue.submit([])
+                if progress:
+                    progress("load pages", page + 1, len(addresses))
         self._device.wgpu_device.queue.submit([])  # not with the first frame, which somebody waits for
         self._addresses = addresses
         self._first_cluster = np.full(len(addresses), layout.NONE, np.int64)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import wgpu
+from wgpu.backends import wgpu_native
 from wgpu.backends.wgpu_native import extras
 
 log = logging.getLogger("engine")
@@ -59,6 +60,7 @@ class Device:
             "driver": str(info["description"]),
             "vendor": str(info["vendor"]),
             "wgpu": wgpu.__version__,
+            "wgpu_native": wgpu_native.__version__,  # which need not be the one that came with it
             "features": {name: name in self.features for name in (*REQUIRED_FEATURES, *OPTIONAL_FEATURES)},
             "indirect_validation": self.indirect_validation,
             "limits": {

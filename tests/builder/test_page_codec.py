@@ -13,6 +13,7 @@ from engine.builder.page_encoder import compress_page, encode_page
 from engine.builder.pages import encode_mesh
 from engine.page_codec import NAMES, decode_page
 from engine.settings import BuildSettings
+from tests import page_twin
 from tests.builder.sample_hierarchy import STEP, sample_hierarchy
 
 FLAGS = np.zeros(3, np.uint32)
@@ -72,7 +73,7 @@ def test_trees_are_shallow_and_few():
     pages, _ = pages_of(sample_hierarchy(5))
     for page in pages:
         named = dict(zip(NAMES, encode_page(page)))
-        trees = page_codec._grow(named["triangles"][0], int(named["trees"][0].sum()))
+        trees = page_twin._grow(named["triangles"][0], int(named["trees"][0].sum()))
         assert len(trees.ends) <= page_codec.DEEPEST + 1
     assert trees.ends[0] < 0.06 * len(trees.tree)  # the last page is of level 0
 

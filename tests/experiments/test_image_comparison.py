@@ -14,7 +14,7 @@ from engine.experiments import image_comparison, report
 from engine.experiments.experiment import Experiment, quick, read_experiment
 from engine.experiments.image_comparison import SLOW_PIXELS, Shown, between, errors_of
 from engine.experiments.image_error import MEASURES, ImageErrors
-from engine.experiments.results import IMAGE_ERROR, read_results
+from engine.experiments.results import IMAGE_ERROR, SUMMARY, read_results
 from engine.renderer import Renderer
 from engine.scene import load_scene
 
@@ -70,7 +70,7 @@ def test_there_is_none_at_tau_0_and_it_grows_with_tau(measured):
     assert all(nothing == 0.0 < little < much for nothing, little, much in means), means
     psnr = [min(report.error_values(results, number, "psnr_db")) for number in range(3)]
     assert psnr[0] == float("inf") > psnr[1] > psnr[2] > 10.0
-    assert results.done == {(number, part) for number in range(3) for part in (0, 1, IMAGE_ERROR)}
+    assert results.done == {(number, part) for number in range(3) for part in (0, 1, SUMMARY, IMAGE_ERROR)}
     assert "image error, medians of the compared frames" in text
     exact, _, _ = [line.split()[2:] for line in text.splitlines() if line.startswith("error_pixels")][3:]
     assert exact == ["inf", *["0"] * len(names)]

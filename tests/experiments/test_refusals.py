@@ -6,7 +6,7 @@ import pytest
 
 from engine.__main__ import run
 from engine.experiments import runner
-from engine.experiments.results import read_results
+from engine.experiments.results import SUMMARY, read_results
 from engine.gpu.buffers import CapacityError
 
 
@@ -51,13 +51,13 @@ def too_many(monkeypatch):
 
 def test_the_other_runs_are_measured_and_the_table_says_why(bench, baselines, too_many, path, capsys):
     results = bench(baselines, code=1)
-    assert results.done == {(0, 0), (0, 1), (2, 0), (2, 1)}
+    assert results.done == {(run, part) for run in (0, 2) for part in (0, 1, SUMMARY)}
     [line] = results.refused
     assert (line["run"], line["repeat"]) == (1, 0)
     assert "too many clusters" in line["reason"]
     kinds = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
     order = [(one["run"], one["kind"]) for one in kinds if one["kind"] in ("done", "refused")]
-    assert order == [(0, "done"), (1, "refused"), (2, "done"), (0, "done"), (2, "done")], "once, at its turn"
+    assert order == [(0, 0), (1, "refused"), (2, 0), (0, 1), (2, 1), (0, SUMMARY), (2, SUMMARY)], "once, at its turn"
     out, error = capsys.readouterr()
     rows = [row.split("  ")[0] for row in out.splitlines()[2:5]]
     assert rows == ["baseline engine", "baseline triangles_software", "baseline no_occlusion"]
@@ -71,7 +71,7 @@ def test_it_is_tried_again(bench, baselines, too_many, capsys):
     too_many()
     second = bench(baselines)
     assert second.refused == []
-    assert len(second.done) == 6
+    assert len(second.done) == 9
     assert second.frames[: len(first.frames)] == first.frames
     assert "refused" not in capsys.readouterr().out.splitlines()[-1]
 

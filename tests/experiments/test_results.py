@@ -116,9 +116,10 @@ def test_the_table_has_median_and_range_of_each_run(begun):
     for run in (0, 1):
         file.add(run, 0, [frame(run, 0, number, wall_ms=number + 100.0 * run, triangles=1000) for number in range(101)])
     text = report.table(read_results(begun))
-    rows = {line.split("  ")[0]: line.split()[-7:] for line in text.splitlines()[2:]}
-    assert rows["size 2x1"] == ["50.000", "5.000", "95.000", "25.000", "2.500", "47.500", "1,000"]
+    rows = {line.split("  ")[0]: line.split()[-8:] for line in text.splitlines()[2:]}
+    assert rows["size 2x1"] == ["50.000", "5.000", "95.000", "25.000", "2.500", "47.500", "1.000", "1,000"]
     assert rows["size 4x3"][:3] == ["150.000", "105.000", "195.000"]
+    assert rows["size 4x3"][6] == "2.980", "frame by frame, not the ratio of the medians"
 
 
 def test_the_csv_has_a_row_for_each_frame(begun, tmp_path):

@@ -15,7 +15,7 @@ from engine.__main__ import run
 from engine.camera import Camera
 from engine.experiments import runner
 from engine.experiments.experiment import read_experiment
-from engine.experiments.results import read_results
+from engine.experiments.results import SUMMARY, read_results
 from engine.experiments.scenes import Scenes
 from engine.renderer import Renderer
 from engine.scene import load_scene
@@ -129,7 +129,7 @@ def test_what_is_finished_is_not_measured_again(bench, tmp_path, monkeypatch, ca
     results = bench()
     assert len(calls) == 5, "two parts were left"
     assert path.read_bytes().startswith(kept)
-    assert results.done == {(0, 0), (1, 0), (0, 1), (1, 1)}
+    assert results.done == {(run, part) for run in (0, 1) for part in (0, 1, SUMMARY)}
     assert "goes on after 2 finished parts" in capsys.readouterr().err
     assert bench().frames == results.frames
     assert len(calls) == 5
@@ -154,7 +154,7 @@ def test_ctrl_c_leaves_a_file_that_is_continued(tmp_path, experiment, device):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     after = read_results(path)
-    assert len(after.done) == 24
+    assert len(after.done) == 24 + 2, "and the statistics of both runs"
     assert after.frames[: len(before.frames)] == before.frames
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from engine import reference
 from engine.camera import Camera, view_record
+from engine.experiments.discrete_levels import compare_with_levels, levels_of
 from engine.frame.baselines.cluster_lists import level_lists, scene_clusters
 from engine.scene import load_scene
 from engine.screen_boxes import screen_boxes
@@ -61,6 +62,8 @@ def test_every_instance_draws_its_level(discrete, sample_asset):
         for slot in np.flatnonzero(~is_close).tolist():
             expected = listed(lists, levels[slot]) if levels[slot] >= 0 else np.zeros(0)
             np.testing.assert_array_equal(drawn[drawn[:, 0] == slot, 1], np.sort(expected))
+        found = compare_with_levels(reference.tables_of(scene), view, levels_of(scene), drawn)
+        assert found.differences == 0, found.first
         instances = statistics.passes["main"]["instances"]
         assert instances.tested == 150
         assert abs(instances.kept - np.count_nonzero(levels >= 0)) <= is_close.sum()
