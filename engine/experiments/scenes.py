@@ -11,6 +11,7 @@ from engine.commands.scenes import MESH_SUFFIXES, cached_asset, scene_file
 from engine.experiments.experiment import Run
 from engine.scene import Scene, load_scene, scene_from_assets
 from engine.scene_file import grid_transforms, read_scene_file
+from engine.settings import BuildSettings
 from engine.user_cache import cache_folder
 
 KEPT_SCENES = 4  # opened at once; runs take turns
@@ -23,11 +24,16 @@ class Scenes:
     def __init__(self, verbosity: int = 0) -> None:
         self._verbosity = verbosity
         self._opened: dict[tuple, Scene] = {}
+        self._built: dict[tuple[Path, BuildSettings], Path] = {}
 
     def file(self, run: Run) -> Path:
         """Return the asset or scene file of a run; a mesh is built unless the cache has it."""
+        key = run.file, run.build
+        if key in self._built:  # said once, not for every part of a run
+            return self._built[key]
         if run.file.suffix.lower() in MESH_SUFFIXES and run.file.is_file():
-            return cached_asset(run.file, run.build, self._verbosity)
+            self._built[key] = cached_asset(run.file, run.build, self._verbosity)
+            return self._built[key]
         return scene_file(str(run.file), self._verbosity)
 
     def open(self, run: Run) -> Scene:

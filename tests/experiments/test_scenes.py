@@ -71,3 +71,13 @@ def test_a_scene_file_is_hashed_with_its_assets(tmp_path, sample_asset):
     scene = tmp_path / "scene.toml"
     scene.write_text('[[assets]]\npath = "a.mlith"\nname = "x"\n[[assets]]\npath = "a.mlith"\nname = "y"\n')
     assert [file.name for file in scenes.scene_files(scene)] == ["scene.toml", "a.mlith"]
+
+
+def test_a_mesh_is_said_to_be_used_once(sample_mesh, monkeypatch):
+    calls, whole = [], scenes.cached_asset
+    monkeypatch.setattr(scenes, "cached_asset", lambda *arguments: calls.append(1) or whole(*arguments))
+    opened = scenes.Scenes(-1)
+    [one] = Experiment("a", str(sample_mesh("sphere"))).runs()
+    assert opened.file(one) == opened.file(one)
+    assert opened.open(one).instance_count == 1
+    assert len(calls) == 1
