@@ -33,6 +33,8 @@ def test_experiments_are_run_and_drawn(tmp_path, experiment, capsys):
     results = read_results(folder / "good.jsonl")
     assert len(results.frames) == 2
     assert "## good" in (folder / "results.md").read_text(encoding="utf-8")
+    assert make_results.main([str(tmp_path / "bare"), "--no-figures", str(good), "--", "--quick"]) == 0
+    assert {path.name for path in (tmp_path / "bare").iterdir()} == {"good.jsonl", "good.txt"}
 
 
 def test_an_unknown_experiment_is_one_line_and_nothing_is_run(tmp_path, capsys):

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, metavar="FOLDER", help="where samples, tables and figures go")
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all of tools/experiments")
+    parser.add_argument("--no-figures", action="store_true", help="measure only; tools/plot_results.py draws them")
     options = parser.parse_args(own)
     try:
         files = experiment_files(options.experiments)
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in dict.fromkeys(name for one in experiments for name in missing(one)):
             make(name)
         failed = [file.stem for file in files if not measure(file, options.output, bench)]
-        if not draw(options.output, files):
+        if not options.no_figures and not draw(options.output, files):
             failed.append("the figures")
     except (OSError, ValueError) as error:
         print(f"make_results: {error}", file=sys.stderr)

@@ -192,6 +192,8 @@ def measure(
     has `again` then.
     """
     drawer.render(scene, cameras[place_of(-warm_up, len(cameras))], settings, size)  # lets the queues grow
+    if filler is not None:
+        filler.wake()
     path = [(number, cameras[place_of(number, len(cameras))]) for number in range(-warm_up, len(cameras))]
     again = []  # the queues were too small for them; not before the frames in flight have arrived
     for number, frame, wall_ms in _frames_in_flight(drawer, scene, path, settings, size, filler):

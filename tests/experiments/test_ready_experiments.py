@@ -33,6 +33,7 @@ def test_there_is_one_for_each_question():
     assert {path.stem for path in READY} == {
         "baselines",
         "baselines_billion",
+        "baselines_terrain",
         "bevy_dragons",
         "bvh_arity",
         "group_size",
