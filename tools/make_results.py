@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("output", type=Path, metavar="FOLDER", help="where samples, tables and figures go")
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all of tools/experiments")
     parser.add_argument("--no-figures", action="store_true", help="measure only; tools/plot_results.py draws them")
-    options = parser.parse_args(own)
+    options = parser.parse_intermixed_args(own)
     try:
         files = experiment_files(options.experiments)
         experiments = [read_experiment(file) for file in files]
