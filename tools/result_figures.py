@@ -79,8 +79,8 @@ def passes(results: Results) -> Figure | str:
         axis.set_xlim(numbers[0], numbers[-1])
         axis.set_ylim(0.0, 1.05 * (top if is_wide else max(tops)))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _label_left(axes, "GPU time, median of repeats (ms)")
-    notes = [left_out, "every panel has a scale of its own" if is_wide else ""]
+    _label_left(axes, "GPU time (ms)")
+    notes = ["medians of the repeats", left_out, "every panel has a scale of its own" if is_wide else ""]
     notes.append(f"a point is the mean of {together} frames" if together > 1 else "")
     return _finished(figure, axes[0], ", ".join(filter(None, notes)))
 
