@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engine.experiments.report import error_names, error_values, refusal_lines, verification_lines
 from engine.experiments.results import Results, read_results
-from engine.experiments.summary import paired_ratios, spread
+from engine.experiments.summary import frame_ms, has_gpu_times, paired_ratios, spread
 from engine.settings import BuildSettings, FrameSettings
 
 try:
@@ -154,7 +154,9 @@ def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
     scenes = {one["run"]: one for one in results.scenes}
     errors = [name for name in error_names(results) if name in series.TABLE_ERRORS]
     varied, refused = shared(results)[1], {one["run"] for one in results.refused}
-    titles = ["run", *varied, "drawn", series.time_title(results), "ratio to the first run", "wall (ms)"]
+    is_timed = has_gpu_times(results)
+    titles = ["run", *varied, "drawn", series.time_title(results), "ratio to the first run"]
+    titles += ["wall (ms)"] if is_timed else []
     titles += [series.TABLE_ERRORS[name] for name in errors]
     rows: list[list[str]] = []
     first: list[dict[str, Any]] = []
@@ -167,8 +169,11 @@ def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
             rows.append(row + [""] * (len(titles) - len(row)))
             continue
         row += [f"{spread(series.samples(results, number, 'triangles'))[0]:,.0f}"]
-        row += [_spread(series.samples(results, number, "ms")), _spread(paired_ratios(frames, first))]
-        row += [_spread([frame["wall_ms"] for frame in frames])]
+        row += [
+            _spread(series.samples(results, number, "ms")),
+            _spread(paired_ratios(frames, first, frame_ms(results))),
+        ]
+        row += [_spread([frame["wall_ms"] for frame in frames])] if is_timed else []
         row += [_middle(error_values(results, number, name)) for name in errors]
         rows.append(row)
     return titles, rows

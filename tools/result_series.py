@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.experiments.report import error_values
 from engine.experiments.results import Results
-from engine.experiments.summary import spread
+from engine.experiments.summary import frame_ms, has_gpu_times, spread
 
 FIELD_UNITS = {  # axis titles of what a sweep varies; others are called by their name
     "error_pixels": "tau (pixels)",
@@ -65,14 +65,7 @@ def samples(results: Results, run: int, what: str) -> list[float]:
         return [float(sum(frame["statistics"]["triangles"].values())) for frame in frames]
     if what != "ms":
         return error_values(results, run, what)
-    if has_gpu_times(results):
-        return [frame["statistics"]["passes_ms"]["frame"] for frame in frames]
-    return [frame["wall_ms"] for frame in frames]
-
-
-def has_gpu_times(results: Results) -> bool:
-    """Return whether every frame has the GPU time from its first command to its last."""
-    return all("frame" in frame["statistics"]["passes_ms"] for frame in results.frames)
+    return list(map(frame_ms(results), frames))
 
 
 def time_title(results: Results) -> str:

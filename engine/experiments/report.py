@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.experiments.results import Results
-from engine.experiments.summary import drawn, paired_ratios, spread
+from engine.experiments.summary import drawn, frame_ms, paired_ratios, spread
 
 # What is measured of the image error, with its axis title in figures.
 ERROR_UNITS = {
@@ -23,7 +23,8 @@ _NO_ERRORS = ("kind", "run", "frame")  # keys of such a line that are no measure
 def table(results: Results) -> str:
     """Return medians and 5 to 95 % ranges: of one run for each pass, of several for each run; and what was refused.
 
-    `ratio` is the time of a run as a multiple of the first run's, frame by frame: its median.
+    `ratio` is the time of a run as a multiple of the first run's, frame by frame: its median. Where there are no GPU
+    times that can be trusted, it is of wall times.
     """
     experiment, device = results.manifest["experiment"], results.manifest["device"]
     head = f"{experiment['name']}, {len(results.frames)} frames of {len(results.runs)} runs, {device['adapter']}"
@@ -36,6 +37,8 @@ def table(results: Results) -> str:
         lines = [head, *_run_rows(results)]
     if incomplete := sum(not frame["statistics"]["is_complete"] for frame in results.frames):
         lines.append(f"{incomplete} frames are incomplete: the queues cannot grow further; raise --error-pixels")
+    if device.get("kind") == "CPU":
+        lines.append("a CPU plays the GPU: ratios are of wall times, and times of passes say little")
     return "\n".join([*lines, *refusal_lines(results), *image_error_lines(results)])
 
 
@@ -72,7 +75,7 @@ def _run_rows(results: Results) -> list[str]:
         passes = [frame["statistics"]["passes_ms"] for frame in frames]
         gpu = [one["frame"] for one in passes if "frame" in one]
         triangles = spread([drawn(frame, "triangles") for frame in frames])[0]
-        ratio = spread(paired_ratios(frames, first))[0]
+        ratio = spread(paired_ratios(frames, first, frame_ms(results)))[0]
         wall = [frame["wall_ms"] for frame in frames]
         rows.append([run["label"], *spread(wall), *spread(gpu), ratio, f"{triangles:,.0f}"])
     titles = ["run", "wall ms", "p05", "p95", "GPU ms", "p05", "p95", "ratio", "triangles"]

@@ -143,8 +143,8 @@ class Session:
     def _measured(self, run: Run, repeat: int, count: Callable[[int], None]) -> list[dict[str, Any]]:
         warm_up, check_every = self._experiment.warm_up, self._experiment.check_every
         scene, cameras = self._opened(run)
-        drawer, records = self._drawers.of(run.baseline, scene), []
-        for record in measure(drawer, scene, cameras, run.frame, run.size, warm_up, self._filler):
+        drawer, records, waits = self._drawers.of(run.baseline, scene), [], self._device.is_software
+        for record in measure(drawer, scene, cameras, run.frame, run.size, warm_up, self._filler, waits):
             records.append({"kind": "frame", "run": run.number, "repeat": repeat, **record})
             count(len(records))
         for record in records:  # not between the frames: it takes time
@@ -184,19 +184,21 @@ def measure(
     size: tuple[int, int],
     warm_up: int,
     filler: Filler | None = None,
+    waits: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield frame, wall_ms and statistics (FrameStatistics) for each camera; `filler` goes before each frame.
 
-    Warm-up frames come first; they walk the path's beginning backwards, so that the camera does not jump to where it
-    begins. A frame for which the queues were too small is drawn again at the end, right after the one before it, and
-    has `again` then.
+    With `waits` a frame is sent when the one before it has arrived: for a CPU that plays the GPU, where frames in
+    flight take time from one another. Warm-up frames come first; they walk the path's beginning backwards, so that the
+    camera does not jump to where it begins. A frame for which the queues were too small is drawn again at the end,
+    right after the one before it, and has `again` then.
     """
     drawer.render(scene, cameras[place_of(-warm_up, len(cameras))], settings, size)  # lets the queues grow
     if filler is not None:
         filler.wake()
     path = [(number, cameras[place_of(number, len(cameras))]) for number in range(-warm_up, len(cameras))]
     again = []  # the queues were too small for them; not before the frames in flight have arrived
-    for number, frame, wall_ms in _frames_in_flight(drawer, scene, path, settings, size, filler):
+    for number, frame, wall_ms in _frames_in_flight(drawer, scene, path, settings, size, filler, waits):
         if number >= 0 and not frame.is_complete:
             again.append(number)
         elif number >= 0:
@@ -222,6 +224,7 @@ def _frames_in_flight(
     settings: FrameSettings,
     size: tuple[int, int],
     filler: Filler | None,
+    waits: bool = False,
 ) -> Iterator[tuple[int, Any, float]]:
     """Yield number, statistics and wall milliseconds of each frame of `path`, (number, camera) pairs.
 
@@ -231,7 +234,7 @@ def _frames_in_flight(
     """
     then = time.perf_counter()
     for sent in [*path, None]:
-        arrived = drawer.collect(wait=sent is None)
+        arrived = drawer.collect(wait=waits or sent is None)
         while sent is not None and drawer.is_full:
             time.sleep(1e-5)
             arrived += drawer.collect()

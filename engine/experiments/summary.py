@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from engine.experiments.results import Results
+
 Frame = dict[str, Any]  # a line of kind "frame"
 
 
@@ -37,14 +39,27 @@ def summary(frames: Sequence[Frame]) -> dict[str, Any]:
     }
 
 
-def paired_ratios(frames: Sequence[Frame], others: Sequence[Frame]) -> list[float]:
+def has_gpu_times(results: Results) -> bool:
+    """Return whether every frame has the GPU time from its first command to its last, on a GPU.
+
+    The timestamps of llvmpipe say little: once a device has drawn by the graphics pipeline, it writes those of a whole
+    frame at its end. There the wall time is the time.
+    """
+    is_cpu = results.manifest.get("device", {}).get("kind") == "CPU"
+    return not is_cpu and all("frame" in frame["statistics"]["passes_ms"] for frame in results.frames)
+
+
+def frame_ms(results: Results) -> Callable[[Frame], float]:
+    """Return which milliseconds of a frame are its time in these results: those of the GPU, else wall time."""
+    return gpu_ms if has_gpu_times(results) else wall_ms
+
+
+def paired_ratios(frames: Sequence[Frame], others: Sequence[Frame], time_of: Callable[[Frame], float]) -> list[float]:
     """Return, for each frame number that both runs have, the time of `frames` as a multiple of that of `others`.
 
     Both saw it from the same place of the path, so what changes along the path cancels. Times are medians over the
-    repeats: of the GPU where both runs have them, else wall times.
+    repeats.
     """
-    both = [*frames, *others]
-    time_of = gpu_ms if all("frame" in frame["statistics"]["passes_ms"] for frame in both) else wall_ms
     one, other = _by_number(frames, time_of), _by_number(others, time_of)
     return [one[number] / other[number] for number in sorted(one.keys() & other.keys()) if other[number] > 0.0]
 

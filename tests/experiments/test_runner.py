@@ -222,3 +222,26 @@ def test_a_set_is_known_by_its_hash():
     assert runner.set_hash(pairs) == runner.set_hash(pairs[::-1]) == runner.set_hash(pairs.astype(np.int64))
     assert runner.set_hash(pairs) != runner.set_hash(pairs + 1)
     assert len(json.dumps(runner.set_hash(pairs))) == 66
+
+
+def test_on_a_cpu_one_frame_is_drawn_at_a_time(device, sample_asset):
+    scene, flights = load_scene(sample_asset("sphere")), []
+
+    class Watched(Renderer):
+        waiting = 0
+
+        def submit(self, *arguments, **options) -> None:
+            self.waiting += 1
+            flights.append(self.waiting)
+            super().submit(*arguments, **options)
+
+        def collect(self, wait: bool = False):
+            arrived = super().collect(wait)
+            self.waiting -= len(arrived)
+            return arrived
+
+    drawer, cameras = Watched(device), [scene.default_camera()] * 6
+    path = [(number, camera) for number, camera in enumerate(cameras)]
+    arguments = drawer, scene, path, FrameSettings(), (64, 36), None
+    assert [number for number, _, _ in runner._frames_in_flight(*arguments, waits=True)] == [0, 1, 2, 3, 4, 5]
+    assert set(flights) == {1}

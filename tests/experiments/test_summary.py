@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.experiments.summary import paired_ratios, spread, summary
+from engine.experiments.results import Results
+from engine.experiments.summary import gpu_ms, has_gpu_times, paired_ratios, spread, summary, wall_ms
 
 
 def frame(number: int, gpu_ms: float | None, wall_ms: float = 1.0, repeat: int = 0, triangles: int = 7) -> dict:
@@ -34,14 +35,19 @@ def test_ratios_compare_the_same_frames():
     """A path on which times grow a hundredfold: the ratio is that of the runs, whatever the spread along the way."""
     slow = [frame(number, 2.0 * 10.0**number) for number in range(3)]
     fast = [frame(number, 10.0**number) for number in range(4)]
-    assert paired_ratios(slow, fast) == pytest.approx([2.0, 2.0, 2.0])
-    assert paired_ratios(fast, fast) == [1.0] * 4
+    assert paired_ratios(slow, fast, gpu_ms) == pytest.approx([2.0, 2.0, 2.0])
+    assert paired_ratios(fast, fast, gpu_ms) == [1.0] * 4
 
 
 def test_ratios_take_the_median_of_the_repeats():
     slow = [frame(0, time, repeat=repeat) for repeat, time in enumerate((3.0, 3.0, 90.0))]
-    assert paired_ratios(slow, [frame(0, 1.0)]) == [3.0]
+    assert paired_ratios(slow, [frame(0, 1.0)], gpu_ms) == [3.0]
 
 
-def test_without_gpu_times_in_both_wall_times_are_compared():
-    assert paired_ratios([frame(0, None, 6.0)], [frame(0, 1.0, 2.0)]) == [3.0]
+def test_the_times_of_a_cpu_are_wall_times():
+    timed, bare = [frame(0, 1.0, 2.0)], [frame(0, None, 6.0)]
+    gpu, cpu = {"device": {"kind": "DiscreteGPU"}}, {"device": {"kind": "CPU"}}
+    assert has_gpu_times(Results(gpu, frames=timed))
+    assert not has_gpu_times(Results(cpu, frames=timed)), "what its timestamps say is not the time"
+    assert not has_gpu_times(Results(gpu, frames=timed + bare))
+    assert paired_ratios(bare, timed, wall_ms) == [3.0]
