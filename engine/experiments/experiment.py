@@ -17,7 +17,8 @@ repeats = 1                  # optional: times that every run is measured, by tu
 size = [1280, 720]           # optional: pixels
 check_every = 25             # optional: of each such frame the visible set is kept, and compared with --verify; 0: none
 filler_ms = 2.0              # optional: milliseconds of arithmetic between frames, not timed with them, that keep the
-                             # clocks of a GPU up; wall_ms then holds it; default: 0. Not on adapters that are CPUs
+                             # clocks of a GPU up, and before a run, until they are up; wall_ms then holds it;
+                             # default: 0. Not on adapters that are CPUs
 baseline = "engine"          # optional: who draws, a name of engine.experiments.baseline
 image_error = true           # optional: every 25th frame is compared with that at error_pixels = 0, untimed
 
