@@ -37,9 +37,10 @@ def table(results: Results) -> str:
         lines = [head, *_run_rows(results)]
     if incomplete := sum(not frame["statistics"]["is_complete"] for frame in results.frames):
         lines.append(f"{incomplete} frames are incomplete: the queues cannot grow further; raise --error-pixels")
+    lines += refusal_lines(results)
     if device.get("kind") == "CPU":
         lines.append("a CPU plays the GPU: ratios are of wall times, and times of passes say little")
-    return "\n".join([*lines, *refusal_lines(results), *image_error_lines(results)])
+    return "\n".join([*lines, *image_error_lines(results)])
 
 
 def refusal_lines(results: Results) -> list[str]:
