@@ -36,6 +36,10 @@ log = logging.getLogger("engine")
 MAX_ATTEMPTS = 24  # a frame is drawn again while its queues grow, its traversal changes or tau is raised
 
 
+class UnfinishedFrameError(RuntimeError):
+    """The adapter cannot finish a frame as it was asked for; others may still be drawn."""
+
+
 @dataclass
 class Frame:
     """A finished frame. `image` (height, width, 4) uint8 sRGB, row 0 on top; AOVs as the pass `aov` describes."""
@@ -100,7 +104,7 @@ class Renderer:
         """Draw one complete frame, with larger queues or the other traversal where the first attempt needs them.
 
         Statistics of frames that were submitted and not collected are lost.
-        Raises ValueError for bad arguments, RuntimeError where the adapter cannot finish the frame.
+        Raises ValueError for bad arguments, UnfinishedFrameError where the adapter cannot finish the frame.
         """
         settings = settings or FrameSettings()
         for name in aovs:
@@ -115,7 +119,9 @@ class Renderer:
             settings, changes = self.adapt(settings, statistics)
             notes += changes
         else:
-            raise RuntimeError(f"the frame is still incomplete after {MAX_ATTEMPTS} attempts: {'; '.join(notes)}")
+            raise UnfinishedFrameError(
+                f"the frame is still incomplete after {MAX_ATTEMPTS} attempts: {'; '.join(notes)}"
+            )
         statistics.notes = notes + statistics.notes
         image = self.read_image()
         return Frame(image, {name: self.read_aov(name) for name in aovs}, statistics)

@@ -12,7 +12,7 @@ from engine import layout
 from engine.camera import Camera
 from engine.frame.statistics import FrameStatistics
 from engine.reference import Occlusion
-from engine.renderer import Renderer
+from engine.renderer import Renderer, UnfinishedFrameError
 from engine.scene import Scene
 from engine.screen_boxes import depth_of
 from engine.settings import FrameSettings
@@ -38,7 +38,8 @@ def draw_still(
     """Draw a frame until it follows one of the same view; without occlusion the first is as good.
 
     With occlusion that takes two frames, or a few more where queues grow. It waits for the GPU; statistics of frames
-    that were submitted before are lost. Raises RuntimeError where a frame cannot be finished, or none stands still.
+    that were submitted before are lost. Raises UnfinishedFrameError where a frame cannot be finished, or none stands
+    still.
     """
     before: list[np.ndarray] | None = None
     for _ in range(MOST_FRAMES):
@@ -50,7 +51,7 @@ def draw_still(
             break
         before = after
     else:
-        raise RuntimeError(f"no two of {MOST_FRAMES} frames of one view follow each other")
+        raise UnfinishedFrameError(f"no two of {MOST_FRAMES} frames of one view follow each other")
     # The post pass drew nothing, so what it left is what it was tested against.
     main = before if settings.occlusion else None
     occlusion = occlusion_of(renderer, main, after, view, scene.instances.copy())

@@ -68,3 +68,14 @@ def test_a_recipe_makes_its_file(tmp_path, monkeypatch):
     monkeypatch.setattr(make_results, "RECIPES", {"x.mlith": ["-m", "engine", "build", "nowhere.ply"]})
     with pytest.raises(ValueError, match=r"x\.mlith cannot be made: .*nowhere\.ply"):
         make_results.make("x.mlith")
+
+
+def test_a_recipe_that_ends_half_way_leaves_nothing(tmp_path, monkeypatch):
+    """Else the next start would take the half for the whole."""
+    script = tmp_path / "half.py"
+    script.write_text("import sys\nopen(sys.argv[-1], 'w').write('half')\nsys.exit('stopped')\n", encoding="utf-8")
+    name = str(tmp_path / "made" / "x.ply")
+    monkeypatch.setattr(make_results, "RECIPES", {name: [str(script)]})
+    with pytest.raises(ValueError, match=r"x\.ply cannot be made: stopped"):
+        make_results.make(name)
+    assert list((tmp_path / "made").iterdir()) == []

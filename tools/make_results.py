@@ -98,13 +98,19 @@ def missing(experiment: Experiment) -> list[str]:
 
 
 def make(name: str) -> None:
-    """Make one file of RECIPES. Raises ValueError where that fails, with what was printed."""
+    """Make one file of RECIPES, whole or not at all. Raises ValueError where that fails, with what was printed."""
     print(f"making {name}", flush=True)
-    (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, *map(os.path.expandvars, RECIPES[name]), "-o", name]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise ValueError(f"{name} cannot be made: {done.stderr.strip() or done.returncode}")
+    path = ROOT / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")  # the suffix says what is written
+    command = [sys.executable, *map(os.path.expandvars, RECIPES[name]), "-o", str(partial)]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(f"{name} cannot be made: {done.stderr.strip() or done.returncode}")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def measure(file: Path, output: Path, options: Sequence[str]) -> bool:

@@ -54,13 +54,6 @@ class Drawer(Protocol):
     def read_visible_clusters(self) -> np.ndarray: ...
 
 
-def engine(device: "Device") -> Drawer:
-    """Return the engine itself."""
-    from engine.renderer import Renderer
-
-    return Renderer(device)
-
-
 def _changed(**changes: Any) -> Callable[["Device"], Drawer]:
     """Return the maker of the engine with some settings changed."""
 
@@ -87,13 +80,13 @@ def _replaced(module: str, name: str, **changes: Any) -> Callable[["Device"], Dr
     return make
 
 
-# What those that are the engine with other settings change.
+# What the engine, and those that are the engine with other settings, change.
 ENGINE_CHANGES: dict[str, dict[str, Any]] = {
+    "engine": {},
     "no_occlusion": {"occlusion": False},
     "levels": {"traversal": "levels"},
 }
 BASELINES: dict[str, Callable[["Device"], Drawer]] = {
-    "engine": engine,
     **{name: _changed(**changes) for name, changes in ENGINE_CHANGES.items()},
     "clusters_frustum": _replaced("flat_cull", "ClustersFrustum"),
     "discrete_lods": _replaced("flat_cull", "DiscreteLods"),

@@ -85,7 +85,7 @@ def pairs_of(settings: FrameSettings, baseline: str = "engine") -> list[Pair]:
 
 def not_compared(settings: FrameSettings, baseline: str, features: Collection[str]) -> dict[str, str]:
     """Return why comparisons of the engine are left out, by name, on an adapter with some WebGPU features."""
-    is_engine = baseline == "engine" or baseline in ENGINE_CHANGES
+    is_engine = baseline in ENGINE_CHANGES
     compared = {pair.comparison for pair in pairs_of(settings, baseline)}
     why = "the run draws without occlusion" if is_engine else f"{baseline} does not draw as the engine does"
     reasons = {name: why for name in _OF_ENGINE if name not in compared}
@@ -106,8 +106,10 @@ def compare_along(
     """Yield frame, comparison and the fields of Comparison of every `every`-th frame and each comparison.
 
     What does not apply to the run, or the adapter cannot draw, is yielded once, with `skipped` saying why; a frame that
-    cannot be finished likewise, with its number.
+    cannot be finished likewise, with its number. Any other error is raised.
     """
+    from engine.renderer import UnfinishedFrameError
+
     numbers = range(0, len(cameras), every)
     reasons = not_compared(run.frame, run.baseline, device.features)
     yield from ({"comparison": name, "skipped": why} for name, why in reasons.items())
@@ -119,7 +121,7 @@ def compare_along(
             try:
                 found = comparer.compare(pair, (cameras[number - 1], cameras[number]))
                 yield from (place | asdict(one) for one in found)
-            except RuntimeError as error:
+            except UnfinishedFrameError as error:
                 yield place | {"skipped": str(error)}
             progress(label, turn * len(numbers) + done + 1, len(pairs) * len(numbers))
 
@@ -132,12 +134,14 @@ class _Comparer:
         from engine.renderer import Renderer
 
         self._run, self._scene, self._other = run, scene, Renderer(device)
-        self._is_engine = run.baseline == "engine" or run.baseline in ENGINE_CHANGES
+        self._is_engine = run.baseline in ENGINE_CHANGES
         self._one: Any = TwoPassRenderer(device) if self._is_engine else BASELINES[run.baseline](device)
         self._tables = reference.tables_of(scene)
 
     def compare(self, pair: Pair, cameras: tuple[Camera, Camera]) -> list[Comparison]:
         """Return what is found of the second of `cameras`, drawn after the first."""
+        from engine.renderer import UnfinishedFrameError
+
         if pair.comparison in ("reference_occlusion", "reference_still"):
             return [self._compare_occlusion(pair, cameras)]
         scene, size = self._scene, self._run.size
@@ -150,7 +154,8 @@ class _Comparer:
             return [self._compare_set(pair, view, drawn)]
         other_tau = self._other.render(scene, cameras[1], pair.other, size).statistics.error_pixels
         if tau != other_tau:
-            raise RuntimeError(f"the error was raised to {tau:g} and {other_tau:g} pixels: queues cannot grow further")
+            why = f"the error was raised to {tau:g} and {other_tau:g} pixels: queues cannot grow further"
+            raise UnfinishedFrameError(why)
         sets = [verification.compare_sets(drawn, self._other.read_visible_clusters())]
         return [*(sets if pair.comparison == "traversal" else []), self._compare_images(pair)]
 

@@ -11,7 +11,7 @@ from engine.frame.cull_rasterize import POST, CullRasterize
 from engine.gpu.buffers import create_buffer, read_buffer
 from engine.gpu.device import Device
 from engine.reference import Occlusion
-from engine.renderer import Renderer
+from engine.renderer import Renderer, UnfinishedFrameError
 from engine.scene import Scene
 from engine.screen_boxes import depth_of, pyramid_of
 from engine.settings import FrameSettings
@@ -70,8 +70,8 @@ def draw_after(
 ) -> tuple[np.ndarray, Occlusion]:
     """Draw the second camera right after the first, with occlusion; return its layout.VIEW record and its Occlusion.
 
-    The frame may have a larger error_pixels than asked for, as its view says. Waits for the GPU. Raises RuntimeError
-    where a frame cannot be finished, or none follows the first camera's.
+    The frame may have a larger error_pixels than asked for, as its view says. Waits for the GPU. Raises
+    UnfinishedFrameError where a frame cannot be finished, or none follows the first camera's.
     """
     for _ in range(MOST_ATTEMPTS):
         renderer.render(scene, cameras[0], settings, size)
@@ -82,4 +82,4 @@ def draw_after(
             post = pyramid_of(renderer.read_main_depth())
             return view, occlusion_of(renderer, main, post, previous_view, scene.instances.copy())
         settings = replace(settings, error_pixels=statistics.error_pixels)
-    raise RuntimeError(f"in none of {MOST_ATTEMPTS} attempts a frame follows that of the camera before")
+    raise UnfinishedFrameError(f"in none of {MOST_ATTEMPTS} attempts a frame follows that of the camera before")

@@ -7,6 +7,7 @@ import pytest
 
 from engine.__main__ import run
 from engine.camera import Camera
+from engine.experiments import verification
 from engine.experiments.comparisons import compare_along
 from engine.experiments.experiment import read_experiment
 from engine.experiments.results import read_results
@@ -161,6 +162,19 @@ def test_a_frame_that_cannot_be_finished_is_left_out_with_its_reason(compared, m
     skipped = [one for one in compared("engine") if "skipped" in one]
     assert [(one["frame"], one["comparison"]) for one in skipped] == [(n, "reference_occlusion") for n in range(5)]
     assert skipped[0]["skipped"] == "in none of 4 attempts a frame follows that of the camera before"
+
+
+def test_any_other_error_is_not_passed_over(bench, compared, monkeypatch):
+    """A comparison that breaks is no comparison that was left out: bench must not end well."""
+
+    def broken(*_):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(verification, "compare_sets", broken)
+    with pytest.raises(RuntimeError, match="broken"):
+        compared("no_occlusion")
+    refused = bench("--verify", code=1).refused
+    assert {(one["repeat"], one["reason"]) for one in refused} == {("verification", "broken")}
 
 
 @pytest.fixture

@@ -73,6 +73,13 @@ def test_every_sample_is_there(bench, tmp_path, capsys):
     assert samples == [(r, v, f) for r in range(2) for v in range(2) for f in range(4)], "runs take turns"
     assert all(one["wall_ms"] > 0 and one["statistics"]["passes_ms"]["frame"] > 0 for one in results.frames)
     assert [(one["run"], one["frame"]) for one in results.sets] == [(0, 0), (0, 2), (1, 0), (1, 2)]
+    assert [one["run"] for one in results.summaries] == [0, 1]
+    for one in results.summaries:
+        frames = [frame for frame in results.frames if frame["run"] == one["run"]]
+        assert one["frames"] == len(frames) == 8
+        assert one["wall_ms"]["median"] == np.median([frame["wall_ms"] for frame in frames])
+        gpu_ms = [frame["statistics"]["passes_ms"]["frame"] for frame in frames]
+        assert one["passes_ms"]["frame"]["mean"] == pytest.approx(np.mean(gpu_ms))
     assert [one["settings"]["occlusion"] for one in results.runs] == [True, False]
     assert results.runs[0]["settings"]["error_pixels"] == 0.1
     assert len((tmp_path / "r.csv").read_text(encoding="utf-8").splitlines()) == 17
