@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.asset import open_asset
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -33,8 +35,29 @@ def test_ctrl_c_during_a_build(tmp_path, seconds, sample_mesh):
     assert done.returncode in (0, 130)
     assert "Traceback" not in done.stderr
     assert "Error" not in done.stderr
-    if done.returncode == 130:
-        assert list(tmp_path.iterdir()) == []
+    left = set(tmp_path.iterdir())
+    assert left == set() if done.returncode == 130 and not asset.exists() else left == {asset} and is_whole(asset)
+
+
+@pytest.mark.parametrize("delay", [0, 0.002, 0.02])
+def test_ctrl_c_once_the_asset_is_there_leaves_it_whole(tmp_path, delay, sample_mesh):
+    mesh, asset = sample_mesh("terrain", 2_000), tmp_path / "a.mlith"
+    line = [sys.executable, "-m", "engine", "build", str(mesh), "-o", str(asset), "--report", str(tmp_path / "r.json")]
+    process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not asset.exists() and process.poll() is None:
+        time.sleep(0.0005)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) in [(0, ""), (130, "\nmicrolith: interrupted\n")]
+    assert is_whole(asset)
+    assert set(tmp_path.iterdir()) <= {asset, tmp_path / "r.json"}
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether an asset is there whose checksums are right."""
+    asset = open_asset(path)
+    return all(len(asset.page_words(page)) for page in range(asset.page_count))
 
 
 def test_the_end_of_standard_input_ends_a_build_that_asks_for_it(tmp_path, sample_mesh):
@@ -50,6 +73,20 @@ def test_the_end_of_standard_input_ends_a_build_that_asks_for_it(tmp_path, sampl
 def test_ctrl_c_while_drawing(seconds, sample_asset, device):
     done = interrupted(["bench", str(sample_asset("sphere")), "--frames", "1000"], seconds)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nmicrolith: interrupted\n")
+
+
+@pytest.mark.parametrize("progress", ["Progress(0)", "JsonProgress()"])
+def test_ctrl_c_that_a_finaliser_swallows_ends_long_work_at_its_next_step(progress):
+    program = (
+        "import os, signal; from engine.commands import interruption, logs; interruption.install()\n"
+        "class Swallows:\n  def __del__(self): os.kill(os.getpid(), signal.SIGINT); [None for _ in range(10)]\n"
+        f"with interruption.raising(), logs.{progress} as step:\n"
+        "  step('build', 0, 2); one = Swallows(); del one; print('swallowed', flush=True)\n"
+        "  try: step('build', 1, 2)\n"
+        "  except KeyboardInterrupt: print('ended')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert done.stdout == "swallowed\nended\n"
 
 
 def test_ctrl_c_at_the_very_end_changes_nothing():

@@ -42,7 +42,8 @@ def build(
     """Build the asset `output` from mesh files and return the report, which JSON can hold.
 
     threads: at most so many, default all cores; the bytes written do not depend on it. progress(stage, done, total)
-    is called from this thread. A build of several meshes that was interrupted goes on from its finished meshes.
+    is called from this thread, and may raise to end the build. A build of several meshes that was interrupted goes on
+    from its finished meshes.
     Raises ValueError with one line where an input or a setting cannot be used; the output is then as it was before.
     """
     paths, settings = [Path(path) for path in inputs], settings or BuildSettings()
@@ -66,7 +67,9 @@ def build(
                 for reason in building.skipped:
                     LOGGER.warning("%s; it is left out", reason)
                 with building.timed("write"):
+                    progress("write", 0, 1)  # may raise: the last moment to leave the output as it was
                     size = _finish(building, scene, [path.name for path in paths])
+                    progress("write", 1, 1)
         return _report(building, scene, size)
 
 

@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM: tidy up and leave without a stack trace, also while a library or a kernel holds the interpreter.
 
-While a command runs, the first signal raises KeyboardInterrupt, so that temporary files are removed. Compiled code
-delays that, and a callback from C swallows it; a thread that hears of the signal through a pipe then ends the process.
+While a command runs, the first signal raises KeyboardInterrupt, so that temporary files are removed. A callback from C
+or a finaliser can swallow that: long work calls `check` before its next step. Compiled code delays it: a thread that
+hears of the signal through a pipe then ends the process.
 """
 
 import atexit
@@ -73,6 +74,12 @@ def _follow_input() -> None:
 def happened() -> bool:
     """Return whether the user asked to stop."""
     return _heard.is_set() or _raised.is_set()
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt again where `raising` did and somebody swallowed it."""
+    if _raised.is_set():
+        raise KeyboardInterrupt
 
 
 def leave() -> NoReturn:

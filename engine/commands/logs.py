@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 from tqdm import tqdm
 
+from engine.commands import interruption
+
 LEVELS = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}
 UPDATE_SECONDS = 0.05  # between two lines of JsonProgress
 
@@ -35,13 +37,17 @@ def start_logging(verbosity: int) -> None:
 
 
 class Progress:
-    """Draws `(stage, done, total)` as one bar per stage; silent when quiet or not on a terminal."""
+    """Draws `(stage, done, total)` as one bar per stage; silent when quiet or not on a terminal.
+
+    Raises KeyboardInterrupt when the user has asked to stop, and so does JsonProgress.
+    """
 
     def __init__(self, verbosity: int) -> None:
         self._shown = verbosity >= 0 and sys.stderr.isatty()
         self._bar: tqdm | None = None
 
     def __call__(self, stage: str, done: float, total: float) -> None:
+        interruption.check()
         if not self._shown:
             return
         if self._bar is None or self._bar.desc != stage:
@@ -75,6 +81,7 @@ class JsonProgress:
         self._written_at = 0.0
 
     def __call__(self, stage: str, done: float, total: float) -> None:
+        interruption.check()
         is_due = time.monotonic() - self._written_at >= UPDATE_SECONDS
         if (stage, done, total) == self._written or not (is_due or stage != self._written[0] or done >= total):
             return

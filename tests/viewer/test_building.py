@@ -59,7 +59,7 @@ def test_an_asset_is_built_while_progress_rises(large, tmp_path, monkeypatch):
     assert engine.open_asset(tmp_path / "terrain.mlith").source_triangles > 190_000
     assert not is_running(process.pid)
     stages = [progress.stage for progress in seen]
-    assert stages == sorted(stages, key=["start", "read", "compile", "build"].index)
+    assert stages == sorted(stages, key=["start", "read", "compile", "build", "write"].index)
     fractions = [progress.fraction for progress in seen if progress.stage == "build"]
     assert len(fractions) > 2
     assert fractions == sorted(fractions)
