@@ -255,7 +255,7 @@ class CameraControls:
 
     def _on_pointer_move(self, event: Mapping[str, Any]) -> None:
         press = self._press
-        if press is None:
+        if press is None or event.get("time_stamp", press.seconds) < press.seconds:  # a browser may send moves late
             return
         if press.button not in event.get("buttons", (press.button,)):  # released where nobody saw it
             self._press = None

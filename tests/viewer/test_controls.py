@@ -248,6 +248,14 @@ def test_a_release_that_nobody_saw_ends_the_drag():
     assert controls.camera == moved
 
 
+def test_a_move_that_was_made_before_the_press_and_comes_after_it_ends_no_drag():
+    controls = controls_of()
+    pointer(controls, "down", 10, 10, time_stamp=32.918)
+    pointer(controls, "move", 10, 10, buttons=(), time_stamp=32.91)
+    pointer(controls, "move", 60, 10, time_stamp=33.06)
+    assert controls.camera.eye != FRONT.eye
+
+
 def test_is_moving_while_dragged_and_a_moment_longer():
     controls = controls_of()
     assert not controls.is_moving
