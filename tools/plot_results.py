@@ -17,9 +17,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from engine.experiments.report import error_names, error_values, refusal_lines, verification_lines
+from engine.experiments.report import error_names, error_values, range_text, refusal_lines, verification_lines
 from engine.experiments.results import Results, read_results
-from engine.experiments.summary import frame_ms, has_gpu_times, paired_ratios, spread
+from engine.experiments.summary import frame_ms, has_gpu_times, paired_ratios, repeat_ratios, spread
 from engine.settings import BuildSettings, FrameSettings
 
 try:
@@ -154,8 +154,9 @@ def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
     scenes = {one["run"]: one for one in results.scenes}
     errors = [name for name in error_names(results) if name in series.TABLE_ERRORS]
     varied, refused = shared(results)[1], {one["run"] for one in results.refused}
-    is_timed = has_gpu_times(results)
+    is_timed, is_repeated = has_gpu_times(results), len({frame["repeat"] for frame in results.frames}) > 1
     titles = ["run", *varied, "drawn", series.time_title(results), "ratio to the first run"]
+    titles += ["ratio of each repeat"] if is_repeated else []
     titles += ["wall (ms)"] if is_timed else []
     titles += [series.TABLE_ERRORS[name] for name in errors]
     rows: list[list[str]] = []
@@ -173,6 +174,7 @@ def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
             _spread(series.samples(results, number, "ms")),
             _spread(paired_ratios(frames, first, frame_ms(results))),
         ]
+        row += [range_text(repeat_ratios(frames, first, frame_ms(results)))] if is_repeated else []
         row += [_spread([frame["wall_ms"] for frame in frames])] if is_timed else []
         row += [_middle(error_values(results, number, name)) for name in errors]
         rows.append(row)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.experiments.results import Results
-from engine.experiments.summary import drawn, frame_ms, paired_ratios, spread
+from engine.experiments.summary import drawn, frame_ms, paired_ratios, repeat_ratios, spread
 
 # What is measured of the image error, with its axis title in figures.
 ERROR_UNITS = {
@@ -23,8 +23,9 @@ _NO_ERRORS = ("kind", "run", "frame")  # keys of such a line that are no measure
 def table(results: Results) -> str:
     """Return medians and 5 to 95 % ranges: of one run for each pass, of several for each run; and what was refused.
 
-    `ratio` is the time of a run as a multiple of the first run's, frame by frame: its median. Where there are no GPU
-    times that can be trusted, it is of wall times.
+    `ratio` is the time of a run as a multiple of the first run's, frame by frame: its median. `repeats` are the lowest
+    and the highest such median of a single repeat: what lies between two runs is worth no more than what lies between
+    those. Where there are no GPU times that can be trusted, both are of wall times.
     """
     experiment, device = results.manifest["experiment"], results.manifest["device"]
     head = f"{experiment['name']}, {len(results.frames)} frames of {len(results.runs)} runs, {device['adapter']}"
@@ -65,22 +66,28 @@ def _pass_rows(frames: list[dict[str, Any]]) -> list[str]:
 
 
 def _run_rows(results: Results) -> list[str]:
-    rows, first = [], None
+    rows, first, is_repeated = [], None, len({frame["repeat"] for frame in results.frames}) > 1
+    titles = ["run", "wall ms", "p05", "p95", "GPU ms", "p05", "p95", "ratio", *["repeats"] * is_repeated, "triangles"]
     for run in results.runs:
         frames = [frame for frame in results.frames if frame["run"] == run["run"]]
         if not frames:
             is_refused = any(one["run"] == run["run"] for one in results.refused)
-            rows.append([run["label"], "refused" if is_refused else "not yet", *[""] * 7])
+            rows.append([run["label"], "refused" if is_refused else "not yet", *[""] * (len(titles) - 2)])
             continue
         first = first or frames
         passes = [frame["statistics"]["passes_ms"] for frame in frames]
         gpu = [one["frame"] for one in passes if "frame" in one]
         triangles = spread([drawn(frame, "triangles") for frame in frames])[0]
         ratio = spread(paired_ratios(frames, first, frame_ms(results)))[0]
+        repeats = [range_text(repeat_ratios(frames, first, frame_ms(results)))] * is_repeated
         wall = [frame["wall_ms"] for frame in frames]
-        rows.append([run["label"], *spread(wall), *spread(gpu), ratio, f"{triangles:,.0f}"])
-    titles = ["run", "wall ms", "p05", "p95", "GPU ms", "p05", "p95", "ratio", "triangles"]
+        rows.append([run["label"], *spread(wall), *spread(gpu), ratio, *repeats, f"{triangles:,.0f}"])
     return _aligned(titles, rows)
+
+
+def range_text(values: list[float]) -> str:
+    """Return the lowest and the highest of some ratios, nothing of a single one."""
+    return f"{min(values):.3f}-{max(values):.3f}" if len(values) > 1 else ""
 
 
 def error_names(results: Results) -> list[str]:

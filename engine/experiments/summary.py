@@ -64,6 +64,18 @@ def paired_ratios(frames: Sequence[Frame], others: Sequence[Frame], time_of: Cal
     return [one[number] / other[number] for number in sorted(one.keys() & other.keys()) if other[number] > 0.0]
 
 
+def repeat_ratios(frames: Sequence[Frame], others: Sequence[Frame], time_of: Callable[[Frame], float]) -> list[float]:
+    """Return the median of the paired ratios of each repeat of `frames`, in the order of the repeats.
+
+    How far they lie apart says how much a difference between runs is worth. All are compared with the medians of
+    `others` over all repeats, so those of the run that others are compared with say it, too, and lie around 1.
+    """
+    repeats: dict[int, list[Frame]] = {}
+    for frame in frames:
+        repeats.setdefault(frame["repeat"], []).append(frame)
+    return [spread(paired_ratios(repeats[number], others, time_of))[0] for number in sorted(repeats)]
+
+
 def gpu_ms(frame: Frame) -> float:
     """Return the milliseconds from the first command of a frame to its last."""
     return frame["statistics"]["passes_ms"]["frame"]

@@ -122,6 +122,17 @@ def test_the_table_has_median_and_range_of_each_run(begun):
     assert rows["size 4x3"][6] == "2.980", "frame by frame, not the ratio of the medians"
 
 
+def test_the_table_says_how_far_repeats_lie_apart(begun):
+    file = ResultFile(begun, MANIFEST, RUNS)
+    for repeat, factor in enumerate((1.0, 1.02, 0.98)):
+        for run in (0, 1):
+            some = [frame(run, repeat, number, wall_ms=(run + 1) * factor * number) for number in range(1, 9)]
+            file.add(run, repeat, some)
+    title, *rows = report.table(read_results(begun)).splitlines()[1:4]
+    assert title.split()[-2:] == ["repeats", "triangles"]
+    assert [row.split()[-3:-1] for row in rows] == [["1.000", "0.980-1.020"], ["2.000", "1.960-2.040"]]
+
+
 def test_the_csv_has_a_row_for_each_frame(begun, tmp_path):
     report.write_csv(tmp_path / "r.csv", read_results(begun))
     with open(tmp_path / "r.csv", encoding="utf-8", newline="") as stream:

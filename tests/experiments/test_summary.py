@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from engine.experiments.results import Results
-from engine.experiments.summary import gpu_ms, has_gpu_times, paired_ratios, spread, summary, wall_ms
+from engine.experiments.summary import (
+    gpu_ms,
+    has_gpu_times,
+    paired_ratios,
+    repeat_ratios,
+    spread,
+    summary,
+    wall_ms,
+)
 
 
 def frame(number: int, gpu_ms: float | None, wall_ms: float = 1.0, repeat: int = 0, triangles: int = 7) -> dict:
@@ -42,6 +50,14 @@ def test_ratios_compare_the_same_frames():
 def test_ratios_take_the_median_of_the_repeats():
     slow = [frame(0, time, repeat=repeat) for repeat, time in enumerate((3.0, 3.0, 90.0))]
     assert paired_ratios(slow, [frame(0, 1.0)], gpu_ms) == [3.0]
+
+
+def test_each_repeat_has_a_ratio_of_its_own():
+    """What the repeats of the first run lie apart by is the noise; frames that only one run has do not count."""
+    first = [frame(n, 10.0**n * time, repeat=r) for r, time in enumerate((1.0, 0.98, 1.03)) for n in range(3)]
+    other = [frame(n, 10.0**n * time, repeat=r) for r, time in enumerate((0.5, 0.52, 0.51)) for n in range(4)]
+    assert repeat_ratios(first, first, gpu_ms) == pytest.approx([1.0, 0.98, 1.03])
+    assert repeat_ratios(other[::-1], first, gpu_ms) == pytest.approx([0.5, 0.52, 0.51])
 
 
 def test_the_times_of_a_cpu_are_wall_times():
