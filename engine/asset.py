@@ -1,4 +1,4 @@
-"""Open a .mlith asset: memory-mapped, with every checksum and every index checked before it is used.
+"""Open a .mlith asset: pages and images memory-mapped, every checksum and every index checked before it is used.
 
 The file is described in asset_file.py; builder/asset_writer.py writes it.
 """
@@ -40,7 +40,7 @@ def open_asset(path: str | Path) -> "Asset":
 
 
 class Asset:
-    """An open asset. The tables are read-only views of the mapped file; numbers count from the start of the file.
+    """An open asset. The tables are read-only; numbers count from the start of the file.
 
     meshes (M,) layout.MESH, nodes layout.NODE, groups layout.GROUP, materials layout.MATERIAL;
     instances (k,) asset_file.INSTANCE: mesh, transform (3, 4) float64 (column vectors);
@@ -99,6 +99,7 @@ class Asset:
     def texture(self, number: int) -> tuple[str, bytes]:
         """Return (mime type, encoded image) of one texture; raise ValueError where it is damaged."""
         entry = self._texture_table[number]
+        self._check_length()
         image = self._images[int(entry["offset"]) : int(entry["offset"]) + int(entry["bytes"])]
         if zlib.crc32(image.data) != entry["checksum"]:
             raise ValueError(f"{self.path}: texture {number} is damaged (wrong checksum)")
@@ -120,6 +121,7 @@ class Asset:
         Raises ValueError where the page is damaged, IndexError where there is none of this number.
         """
         entry = self.page_table[page]
+        self._check_length()
         try:
             return self._decode_page(page, entry)
         except ValueError as error:
@@ -175,8 +177,6 @@ class Asset:
             return self._pages[page]
 
     def _decode_page(self, page: int, entry: np.void) -> np.ndarray:
-        if self._file_bytes is not None and self._file_bytes() < len(self._data):  # to read on would end the process
-            raise ValueError("was cut short after it was opened")
         stored = self._data[int(entry["offset"]) : int(entry["offset"]) + int(entry["stored_bytes"])]
         if zlib.crc32(stored.data) != entry["checksum"]:
             raise ValueError(f"page {page} is damaged (wrong checksum)")
@@ -186,6 +186,10 @@ class Asset:
             raise ValueError(f"page {page} {error}") from None
         check_page(words, page, self._page_tables)
         return words
+
+    def _check_length(self) -> None:
+        if self._file_bytes is not None and self._file_bytes() < len(self._data):  # to read on would end the process
+            raise ValueError(f"{self.path}: was cut short after it was opened")
 
 
 def _sections(data: np.ndarray) -> tuple[dict[str, np.ndarray], int]:
@@ -220,11 +224,20 @@ def _sections(data: np.ndarray) -> tuple[dict[str, np.ndarray], int]:
         if not size <= first <= start or first + count > start or first % asset_file.SECTION_ALIGNMENT:
             raise ValueError(f"section {name} lies outside the file")
         sections[name], first_section = data[first : first + count], min(first, first_section)
-        if name != "images" and zlib.crc32(sections[name].data) != entry["checksum"]:
-            raise ValueError(f"section {name} is damaged (wrong checksum)")
+        if name != "images":
+            sections[name] = _in_memory(sections[name])
+            if zlib.crc32(sections[name].data) != entry["checksum"]:
+                raise ValueError(f"section {name} is damaged (wrong checksum)")
     if missing := set(asset_file.SECTIONS) - set(sections):
         raise ValueError(f"lacks the sections {', '.join(sorted(missing))}")
     return sections, first_section
+
+
+def _in_memory(section: np.ndarray) -> np.ndarray:
+    """Return a read-only copy: to touch what is mapped would end the process where the file was cut short meanwhile."""
+    copy = section.copy()
+    copy.flags.writeable = False
+    return copy
 
 
 def _table(section: np.ndarray, name: str, dtype: np.dtype) -> np.ndarray:

@@ -155,9 +155,13 @@ def test_a_file_that_is_cut_short_while_open_is_an_error(path, tmp_path):
     file.write_bytes(path.read_bytes())
     asset = open_asset(file)
     asset.page_words(0)
+    names = ("meshes", "nodes", "groups", "materials", "instances", "mesh_triangles", "page_table")
+    tables = [getattr(asset, name).tobytes() for name in names]
     os.truncate(file, asset_file.HEADER.itemsize)  # the mapped bytes are gone: to touch them is SIGBUS
-    with pytest.raises(ValueError, match=r"copy\.mlith: was cut short after it was opened"):
-        asset.page_words(0)
+    for read in (asset.page_words, asset.texture):
+        with pytest.raises(ValueError, match=r"copy\.mlith: was cut short after it was opened"):
+            read(0)
+    assert tables == [getattr(asset, name).tobytes() for name in names]
 
 
 def test_damaged_bytes_are_an_error_or_change_nothing(path):
