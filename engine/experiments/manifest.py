@@ -66,8 +66,8 @@ def describe_run(run: Run, hashes: Sequence[str]) -> dict[str, Any]:
         "kind": "run",
         "run": run.number,
         "label": run.label,
-        "variant": {name: scene_name(value) if name == "scene" else value for name, value in run.variant.items()},
-        "scene": scene_name(run.scene),
+        "variant": {name: run.scene_name if name == "scene" else value for name, value in run.variant.items()},
+        "scene": run.scene_name,
         "files": list(hashes),
         "instances": run.instances,
         "spacing": run.spacing,
@@ -154,13 +154,10 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def scene_name(text: str) -> str:
-    """Return a scene as it was written, but without folders of this machine."""
-    return Path(text).name if Path(text).is_absolute() else text
-
-
 def _plain(settings: FrameSettings) -> dict[str, Any]:
-    return asdict(settings) | {"materials": scene_name(settings.materials)}
+    """Return frame settings without folders of this machine."""
+    materials = Path(settings.materials).name if Path(settings.materials).is_absolute() else settings.materials
+    return asdict(settings) | {"materials": materials}
 
 
 def machine() -> dict[str, Any]:
