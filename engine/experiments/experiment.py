@@ -256,6 +256,11 @@ def _scene_path(text: Any, folder: Path) -> Path:
     return folder / os.path.expandvars(text)
 
 
+def without_folders(path: str) -> str:
+    """Return a path as it was written, but an absolute one by its name: no folders of this machine."""
+    return Path(path).name if Path(path).is_absolute() else path
+
+
 def _scene_names(scenes: Iterable[Any]) -> dict[str, str]:
     """Return what results call each scene: as written, but no folders of this machine.
 
@@ -324,6 +329,8 @@ def _label(variant: dict[str, Any], scene_names: dict[str, str]) -> str:
         if name == "scene":
             stem = Path(value).stem
             text = stem if stems.count(stem) == 1 else scene_names[value]
+        if name == "materials":
+            text = without_folders(value)
         words.append(f"{name} {text}")
     return ", ".join(words) or "one run"
 
