@@ -385,5 +385,5 @@ def test_what_bench_writes_is_plotted(tmp_path, sample_asset, device, capsys):
     assert run(["bench", str(experiment), "--json", str(out), "--verify"]) == 0
     names, text = plot(out, tmp_path / "out")
     assert names == {"passes", "funnel", "tau", "image_error"}
-    assert "- verified: reference: 3 frames" in text
+    assert "What `--verify` compared:\n\n- reference: 3 frames" in text
     assert "llvmpipe" in text or read_results(out).manifest["device"]["adapter"] in text

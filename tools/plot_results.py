@@ -129,7 +129,7 @@ def section(results: Results, file: str, drawn: dict[str, str], left_out: list[s
     notes += refusal_lines(results)
     lines += [*(f"- {note}" for note in notes), *([""] if notes else [])]
     checks = verification_lines(results)[0]
-    lines += [*(f"- verified: {line}" for line in checks), *([""] if checks else [])]
+    lines += ["What `--verify` compared:", "", *(f"- {line}" for line in checks), ""] if checks else []
     for title, stem in drawn.items():
         lines += [f"![{title}]({stem}.png)", "", f"{title} ([SVG]({stem}.svg))", ""]
     return "\n".join([*lines, *(f"- no figure {line}" for line in left_out)]) + "\n"
