@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from engine.experiments.experiment import read_experiment
-from engine.experiments.results import read_results
+from engine.experiments.results import ResultFile, read_results
 from tests.conftest import ROOT
+from tests.experiments.test_results import MANIFEST, RUNS, frame
 from tools import make_results
 
 PARENT = """
@@ -56,6 +57,16 @@ def test_experiments_are_run_and_drawn(tmp_path, experiment, capsys):
     assert "## good" in (folder / "results.md").read_text(encoding="utf-8")
     assert make_results.main([str(tmp_path / "bare"), "--no-figures", str(good), "--", "--quick"]) == 0
     assert {path.name for path in (tmp_path / "bare").iterdir()} == {"good.jsonl", "good.txt"}
+
+
+def test_refused_runs_of_many_are_counted(tmp_path):
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, MANIFEST, RUNS) as file:
+        file.refuse(1, 0, "too large")
+        assert make_results.what_failed(path) == "failed"
+        file.add(0, 0, [frame(0, 0, 0)])
+    assert make_results.what_failed(path) == "1 of 2 runs refused"
+    assert make_results.what_failed(tmp_path / "nowhere.jsonl") == "failed"
 
 
 def test_an_unknown_experiment_is_one_line_and_nothing_is_run(tmp_path, capsys):

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from engine.commands.logs import one_line
 from engine.experiments.experiment import Experiment, read_experiment
-from engine.experiments.results import read_results
+from engine.experiments.results import Results, read_results
 from engine.scene_file import read_scene_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,9 +152,16 @@ def measure(file: Path, output: Path, options: Sequence[str]) -> bool:
     command = ["-m", "engine", "bench", str(file.resolve()), "--json", str(samples.resolve())]
     with text.open("w", encoding="utf-8") as out:
         code, _ = run([*command, *options], stdout=out, stderr=subprocess.STDOUT)
-    outcome = f"failed, {text} says why" if code else "done"
+    outcome = f"{what_failed(samples)}, {text} says why" if code else "done"
     print(f"{file.stem}: {outcome}, {time.monotonic() - begin:.0f} s", flush=True)
     return code == 0
+
+
+def what_failed(samples: Path) -> str:
+    """Return how much of an experiment failed, by its result file."""
+    results = read_results(samples) if samples.is_file() else Results()
+    refused = {one["run"] for one in results.refused}
+    return f"{len(refused)} of {len(results.runs)} runs refused" if refused and results.frames else "failed"
 
 
 def draw(output: Path, files: Sequence[Path]) -> None:
