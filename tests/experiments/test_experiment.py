@@ -5,6 +5,7 @@ import pytest
 from engine.__main__ import run
 from engine.commands import bench
 from engine.commands.parser import parse
+from engine.experiments import manifest
 from engine.experiments.experiment import Experiment, is_experiment, quick, read_experiment
 from engine.settings import BuildSettings, FrameSettings
 
@@ -78,6 +79,14 @@ def test_scenes_of_one_name_are_told_apart(write, tmp_path):
     runs = read_experiment(write(f"[sweep]\nscene = {list(map(str, scenes))}\n")).runs()
     assert [one.scene_name for one in runs] == ["old/a.mlith", "new/a.mlith", "b/c.mlith", "b/c.ply", "d.ply"]
     assert [one.label for one in runs] == [f"scene {one.scene_name}" for one in runs[:4]] + ["scene d"]
+
+
+def test_results_name_no_folder_of_materials(write, tmp_path):
+    [one] = read_experiment(write(f"scene = 'a.mlith'\n[sweep]\nmaterials = ['{tmp_path}/striped']\n")).runs()
+    line = manifest.describe_run(one, [])
+    names = line["label"], line["variant"]["materials"], line["settings"]["materials"]
+    assert names == ("materials striped", "striped", "striped")
+    assert one.frame.materials == f"{tmp_path}/striped"
 
 
 @pytest.mark.parametrize(
