@@ -20,6 +20,7 @@ Vector = tuple[float, float, float]
 AUTO_NEAR = 1e-3  # near plane in distances from eye to target, where the camera names none
 PARALLEL_SINE = 1e-6  # `up` and the view axis must differ by at least this angle
 LARGEST_IMAGE_SIDE = 16384  # pixels
+LARGEST_COORDINATE = 1e30  # metres; distances must stay in the range of float32
 FRAME_DIRECTION: Vector = (0.45, 0.3, 1.0)  # from a framed box towards the eye
 FRAME_MARGIN = 1.05  # image size over the size of what is framed
 
@@ -275,9 +276,11 @@ class CameraPath:
             # Heights are blended as logarithms: they stay positive.
             height = float(np.exp(weights @ np.log([key.orthographic_height for key in keys])))
         ups = [np.divide(key.up, _length(key.up)) for key in keys]
-        return Camera(
-            blend([k.eye for k in keys]), blend([k.target for k in keys]), blend(ups), lens, first.near, height
-        )
+        points = blend([key.eye for key in keys]), blend([key.target for key in keys]), blend(ups)
+        try:
+            return Camera(*points, lens, first.near, height)
+        except ValueError as error:
+            raise ValueError(f"between keyframes {span} and {numbers[2]}: {error}") from None
 
     def sample(self, frames: int) -> list[Camera]:
         """Return `frames` cameras at equal steps of time; a closed path does not repeat its first camera."""
@@ -345,10 +348,10 @@ def _numbers(field: str) -> Vector:
 
 
 def _vector(name: str, values: Iterable[float]) -> Vector:
-    """Return `values` as three finite floats; raise ValueError that names the field."""
+    """Return `values` as three floats; raise ValueError that names the field for what no view can have."""
     numbers = tuple(float(x) for x in values)
-    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
-        raise ValueError(f"camera: {name} must be three finite numbers, not {numbers}")
+    if len(numbers) != 3 or not all(abs(number) <= LARGEST_COORDINATE for number in numbers):  # NaN is not, either
+        raise ValueError(f"camera: {name} must be three numbers of at most {LARGEST_COORDINATE:g}, not {numbers}")
     return numbers
 
 

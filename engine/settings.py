@@ -212,13 +212,26 @@ def _checked(name: str, field: dataclasses.Field, value: Any) -> Any:
     if isinstance(default, bool) or isinstance(value, bool):
         good = isinstance(default, bool) and isinstance(value, bool)
     elif isinstance(default, tuple):
-        good = isinstance(value, (list, tuple)) and len(value) == len(default)
-        value = tuple(float(item) for item in value) if good else value
+        good = isinstance(value, (list, tuple)) and len(value) == len(default) and all(map(_is_number, value))
+        value = tuple(map(_float, value)) if good else value
     elif isinstance(default, float):
-        good = isinstance(value, (int, float))
-        value = float(value) if good else value
+        good = _is_number(value)
+        value = _float(value) if good else value
     else:
         good = isinstance(value, type(default))
     if not good:
-        raise ValueError(f"setting {name} is {value!r}; expected {type(default).__name__}")
+        expected = f"{len(default)} numbers" if isinstance(default, tuple) else type(default).__name__
+        raise ValueError(f"setting {name} is {value!r}; expected {expected}")
     return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _float(value: Any) -> float:
+    """Return a number as a float; an integer that no float reaches is infinite, and so in no range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

@@ -127,7 +127,9 @@ def test_framing_a_point_and_refusing_an_empty_box():
         ({"fov_degrees": 0.0}, "fov"),
         ({"fov_degrees": 180.0}, "fov"),
         ({"fov_degrees": math.nan}, "fov"),
-        ({"eye": (math.inf, 0, 0)}, "finite"),
+        ({"eye": (math.inf, 0, 0)}, r"at most 1e\+30"),
+        ({"target": (0, math.nan, 0)}, r"at most 1e\+30"),
+        ({"eye": (1e300, 0, 0)}, r"at most 1e\+30"),
         ({"eye": (1, 2)}, "three"),
         ({"near": 0.0}, "near"),
         ({"orthographic_height": -1.0}, "orthographic_height"),
@@ -195,6 +197,12 @@ def test_paths_pass_through_their_keyframes_smoothly():
     np.testing.assert_allclose(closed[2].eye, keys[1].eye, atol=1e-12)
     np.testing.assert_allclose(CameraPath(keys, closed=True).at(1.0).eye, keys[0].eye, atol=1e-12)
     assert CameraPath(keys[:1]).sample(3) == [keys[0]] * 3
+
+
+def test_a_way_through_its_target_says_where():
+    keys = [Camera((0, 0, z), (0, 0, 0)) for z in (3, 2, -2, -3)]
+    with pytest.raises(ValueError, match=r"between keyframes 1 and 2: camera: eye and target are the same point"):
+        CameraPath(tuple(keys)).sample(7)
 
 
 def test_path_text_round_trip_and_errors():

@@ -1,12 +1,34 @@
 """tools/make_results.py runs experiments into a folder, makes what they lack, and says what failed."""
 
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from engine.experiments.experiment import read_experiment
-from engine.experiments.results import read_results
+from engine.experiments.results import ResultFile, read_results
+from tests.conftest import ROOT
+from tests.experiments.test_results import MANIFEST, RUNS, frame
 from tools import make_results
+
+PARENT = """
+import signal, sys
+sys.path.insert(0, {root!r})
+from tools import make_results
+signal.signal(signal.SIGTERM, make_results._interrupt)
+make_results.run([{child!r}], stdout=None)
+"""
+CHILD = """
+import pathlib, signal, time
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    print("runs", flush=True)
+    time.sleep(60)
+finally:
+    pathlib.Path(__file__).with_name("tidy").touch()
+"""
 
 
 @pytest.fixture
@@ -35,6 +57,16 @@ def test_experiments_are_run_and_drawn(tmp_path, experiment, capsys):
     assert "## good" in (folder / "results.md").read_text(encoding="utf-8")
     assert make_results.main([str(tmp_path / "bare"), "--no-figures", str(good), "--", "--quick"]) == 0
     assert {path.name for path in (tmp_path / "bare").iterdir()} == {"good.jsonl", "good.txt"}
+
+
+def test_refused_runs_of_many_are_counted(tmp_path):
+    path = tmp_path / "r.jsonl"
+    with ResultFile(path, MANIFEST, RUNS) as file:
+        file.refuse(1, 0, "too large")
+        assert make_results.what_failed(path) == "failed"
+        file.add(0, 0, [frame(0, 0, 0)])
+    assert make_results.what_failed(path) == "1 of 2 runs refused"
+    assert make_results.what_failed(tmp_path / "nowhere.jsonl") == "failed"
 
 
 def test_an_unknown_experiment_is_one_line_and_nothing_is_run(tmp_path, capsys):
@@ -68,6 +100,30 @@ def test_a_recipe_makes_its_file(tmp_path, monkeypatch):
     monkeypatch.setattr(make_results, "RECIPES", {"x.mlith": ["-m", "engine", "build", "nowhere.ply"]})
     with pytest.raises(ValueError, match=r"x\.mlith cannot be made: .*nowhere\.ply"):
         make_results.make("x.mlith")
+
+
+def test_what_cannot_be_made_stops_nothing_else(tmp_path, experiment, monkeypatch, capsys):
+    good, bad = experiment("good"), experiment("bad", scene=str(tmp_path / "x.ply"))
+    monkeypatch.setattr(make_results, "RECIPES", {str(tmp_path / "x.ply"): ["tools/make_mesh.py", "cube"]})
+    assert make_results.main([str(tmp_path / "out"), "--no-figures", str(bad), str(good), "--", "--quick"]) == 1
+    printed = capsys.readouterr()
+    assert "x.ply cannot be made: " in printed.err and "bad: failed" in printed.out and "good: done" in printed.out
+    assert f"failed: {tmp_path / 'x.ply'}, bad\n" in printed.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interruption_reaches_what_runs(tmp_path, number):
+    """Sent to make_results alone: nothing may go on writing, and what runs tidies up."""
+    child, parent = tmp_path / "child.py", tmp_path / "parent.py"
+    child.write_text(CHILD, encoding="utf-8")
+    parent.write_text(PARENT.format(root=str(ROOT), child=str(child)), encoding="utf-8")
+    with subprocess.Popen([sys.executable, str(parent)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"runs\n"
+        one.send_signal(number)
+        one.communicate(timeout=60)
+    assert one.returncode != 0
+    assert child.with_name("tidy").exists()
 
 
 def test_a_recipe_that_ends_half_way_leaves_nothing(tmp_path, monkeypatch):

@@ -340,6 +340,38 @@ def test_a_file_without_results_is_one_line(tmp_path, content, capsys):
 def test_files_of_one_name_do_not_overwrite_each_other():
     paths = [Path("a/x.jsonl"), Path("b/x.jsonl"), Path("y.jsonl")]
     assert plot_results.unique_names(paths) == ["x_1", "x_2", "y"]
+    assert plot_results.unique_names([*paths, Path("x_1.jsonl")]) == ["x_2", "x_3", "y", "x_1"]
+
+
+def test_one_bad_file_is_said_before_anything_is_drawn(write, tmp_path, capsys):
+    good, bad = write(taus(0, 1)), tmp_path / "bad.jsonl"
+    lines = [json.loads(line) for line in good.read_text(encoding="utf-8").splitlines()]
+    without_samples = [line for line in lines if line["kind"] != "frame"]
+    without_samples += [{"kind": "summary", "run": 0}, {"kind": "done", "run": 0, "repeat": "summary"}]
+    older = [line | {"statistics": {}} if line["kind"] == "frame" else line for line in lines]
+    headless = [line for line in lines if line["kind"] != "run"]
+    for content, words in (
+        (without_samples, "but statistics without the samples of single frames"),
+        (older, "statistics lacks 'clusters': another version of bench wrote it"),
+        (headless, "holds frames of run 0, which it does not describe"),
+    ):
+        bad.write_text("".join(json.dumps(line) + "\n" for line in content), encoding="utf-8")
+        assert plot_results.main([str(good), str(bad), "-o", str(tmp_path / "out")]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"plot_results: {bad}: ") and words in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_scenes_of_one_name_stay_apart(write, tmp_path):
+    scenes = ["old/a.ply", "new/a.ply"]
+    runs = [run_line(n, f"{n}", error_pixels=n // 2, scene=scenes[n % 2]) | {"scene": scenes[n % 2]} for n in range(4)]
+    path = write(runs)
+    assert [curve.label for curve in result_series.curves(read_results(path), "ms", "error_pixels")] == [
+        "scene old/a.ply",
+        "scene new/a.ply",
+    ]
+    _, text = plot(path, tmp_path / "out")
+    assert "| run | scene | drawn |" in text and "| 1 | new/a.ply | 2,000 |" in text
 
 
 def test_what_bench_writes_is_plotted(tmp_path, sample_asset, device, capsys):
@@ -353,5 +385,5 @@ def test_what_bench_writes_is_plotted(tmp_path, sample_asset, device, capsys):
     assert run(["bench", str(experiment), "--json", str(out), "--verify"]) == 0
     names, text = plot(out, tmp_path / "out")
     assert names == {"passes", "funnel", "tau", "image_error"}
-    assert "- verified: reference: 3 frames" in text
+    assert "What `--verify` compared:\n\n- reference: 3 frames" in text
     assert "llvmpipe" in text or read_results(out).manifest["device"]["adapter"] in text

@@ -47,7 +47,10 @@ def test_a_part_is_laid_over_the_defaults():
         ({"occlusion": 1}, "occlusion is 1; expected bool"),
         ({"queue_items": True}, "queue_items is True; expected int"),
         ({"queue_items": 1.5}, "queue_items is 1.5; expected int"),
-        ({"background": [1, 2]}, r"background is \[1, 2\]; expected tuple"),
+        ({"background": [1, 2]}, r"background is \[1, 2\]; expected 3 numbers"),
+        ({"background": [1, 2, "3"]}, r"background is \[1, 2, '3'\]; expected 3 numbers"),
+        ({"background": [1, True, 2]}, r"background is \[1, True, 2\]; expected 3 numbers"),
+        ({"error_pixels": 10**400}, "error_pixels is inf; use a number of 0 to"),
     ],
 )
 def test_a_wrong_value_is_named(values, words):

@@ -13,20 +13,24 @@ pip install "microlith[experiments]".
 import argparse
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from engine.commands.logs import one_line
 from engine.experiments.experiment import Experiment, read_experiment
-from engine.experiments.results import read_results
+from engine.experiments.results import Results, read_results
 from engine.scene_file import read_scene_file
 
 ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENTS = ROOT / "tools" / "experiments"
+STOPPING_SECONDS = 10.0  # that a program may take to tidy up
 _MAKE, _BUILD = ["tools/make_mesh.py"], ["-m", "engine", "build"]
 _TERRAINS = (10_000, 100_000, 1_000_000, 5_000_000, 20_000_000)
 
@@ -55,13 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         files = experiment_files(options.experiments)
         experiments = [read_experiment(file) for file in files]
         options.output.mkdir(parents=True, exist_ok=True)
-        for name in dict.fromkeys(name for one in experiments for name in missing(one)):
-            make(name)
-        failed = [file.stem for file in files if not measure(file, options.output, bench)]
-        if not options.no_figures and not draw(options.output, files):
+        needed = dict.fromkeys(name for one in experiments for name in missing(one))
+        failed = [name for name in needed if not succeeds(make, name)]  # the runs that need it are refused then
+        failed += [file.stem for file in files if not measure(file, options.output, bench)]
+        if not options.no_figures and not succeeds(draw, options.output, files):
             failed.append("the figures")
     except (OSError, ValueError) as error:
-        print(f"make_results: {error}", file=sys.stderr)
+        print(f"make_results: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("make_results: interrupted; the same command goes on from here", file=sys.stderr)
@@ -97,45 +101,86 @@ def missing(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def succeeds(step: Callable[..., None], *arguments: Any) -> bool:
+    """Return whether a step raises nothing; else say what, in one line."""
+    try:
+        step(*arguments)
+    except (OSError, ValueError) as error:
+        print(f"make_results: {one_line(error)}", file=sys.stderr)
+        return False
+    return True
+
+
 def make(name: str) -> None:
     """Make one file of RECIPES, whole or not at all. Raises ValueError where that fails, with what was printed."""
     print(f"making {name}", flush=True)
     path = ROOT / name
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")  # the suffix says what is written
-    command = [sys.executable, *map(os.path.expandvars, RECIPES[name]), "-o", str(partial)]
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        if done.returncode:
-            raise ValueError(f"{name} cannot be made: {done.stderr.strip() or done.returncode}")
+        code, said = run([*map(os.path.expandvars, RECIPES[name]), "-o", str(partial)], stderr=subprocess.PIPE)
+        if code:
+            raise ValueError(f"{name} cannot be made: {said.strip() or code}")
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def run(arguments: Sequence[str], **pipes: Any) -> tuple[int, str]:
+    """Run python with arguments; return its exit code, and what it wrote to a pipe as standard error.
+
+    Where this process is interrupted the other one is asked to stop, and tidies up, before KeyboardInterrupt goes on.
+    """
+    pipes = {"stdout": subprocess.DEVNULL} | pipes
+    with subprocess.Popen([sys.executable, *arguments], cwd=ROOT, text=True, **pipes) as process:
+        try:
+            _, said = process.communicate()
+        except KeyboardInterrupt:
+            process.terminate()  # Ctrl-C has reached it, too, but a signal to this process alone has not
+            try:
+                process.wait(STOPPING_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    return process.returncode, said or ""
 
 
 def measure(file: Path, output: Path, options: Sequence[str]) -> bool:
     """Run one experiment; print how long it took, and return whether it ended well."""
     begin = time.monotonic()
     samples, text = (output / f"{file.stem}{suffix}" for suffix in (".jsonl", ".txt"))
-    command = [sys.executable, "-m", "engine", "bench", str(file.resolve()), "--json", str(samples.resolve())]
+    command = ["-m", "engine", "bench", str(file.resolve()), "--json", str(samples.resolve())]
     with text.open("w", encoding="utf-8") as out:
-        code = subprocess.run([*command, *options], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT).returncode
-    outcome = f"failed, {text} says why" if code else "done"
+        code, _ = run([*command, *options], stdout=out, stderr=subprocess.STDOUT)
+    outcome = f"{what_failed(samples)}, {text} says why" if code else "done"
     print(f"{file.stem}: {outcome}, {time.monotonic() - begin:.0f} s", flush=True)
     return code == 0
 
 
-def draw(output: Path, files: Sequence[Path]) -> bool:
-    """Draw the figures of what was measured; return whether that succeeded."""
+def what_failed(samples: Path) -> str:
+    """Return how much of an experiment failed, by its result file."""
+    results = read_results(samples) if samples.is_file() else Results()
+    refused = {one["run"] for one in results.refused}
+    return f"{len(refused)} of {len(results.runs)} runs refused" if refused and results.frames else "failed"
+
+
+def draw(output: Path, files: Sequence[Path]) -> None:
+    """Draw the figures of what was measured. Raises ValueError where that fails."""
     paths = [output / f"{file.stem}.jsonl" for file in files]
     samples = [path for path in paths if path.is_file() and read_results(path).frames]
     if importlib.util.find_spec("matplotlib") is None:
         print("no figures: matplotlib is not installed; draw them with tools/plot_results.py")
-        return True
+        return
     from tools import plot_results
 
-    return not samples or plot_results.main([*map(str, samples), "-o", str(output)]) == 0
+    if samples and plot_results.main([*map(str, samples), "-o", str(output)]):
+        raise ValueError(f"the figures of {output} are not complete")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())

@@ -17,6 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from engine.commands.logs import one_line
 from engine.experiments.report import error_names, error_values, range_text, refusal_lines, verification_lines
 from engine.experiments.results import Results, read_results
 from engine.experiments.summary import frame_ms, has_gpu_times, paired_ratios, repeat_ratios, spread
@@ -32,6 +33,12 @@ from matplotlib.figure import Figure
 from tools import result_series as series
 from tools.result_figures import FIGURES, STYLE
 
+_NEEDED = {  # what the figures and tables read, by the kind of a line, and of the statistics of a frame
+    "manifest": {"assets", "commit", "device", "experiment", "machine", "time", "versions"},
+    "run": {"build", "label", "scene", "settings", "size", "variant"},
+    "frame": {"statistics", "wall_ms"},
+    "statistics": {"clusters", "is_complete", "passes", "passes_ms", "triangles"},
+}
 _DEFAULTS = {"settings": FrameSettings(), "build": BuildSettings()}
 
 
@@ -42,27 +49,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER", help="where the figures go")
     options = parser.parse_args(arguments)
     try:
+        read = [drawable(path) for path in options.results]  # all of them, before anything is drawn
         options.output.mkdir(parents=True, exist_ok=True)
         sections = []
-        for path, name in zip(options.results, unique_names(options.results)):
-            results = read_results(path)
-            if not results.frames:
-                raise ValueError(f"{path}: holds no finished run")
+        for results, path, name in zip(read, options.results, unique_names(options.results)):
             drawn, left_out = draw(results, options.output, name)
             sections.append(section(results, path.name, drawn, left_out))
             print("".join(f"{name}: no figure {line}\n" for line in left_out), end="")
         text = "# Results\n\n" + "\n".join(sections)
         (options.output / "results.md").write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
-        print(f"plot_results: {error}", file=sys.stderr)
+        print(f"plot_results: {one_line(error)}", file=sys.stderr)
         return 1
     return 0
 
 
+def drawable(path: Path) -> Results:
+    """Read a result file. Raises ValueError where it holds nothing to draw, or lacks what bench writes now."""
+    results = read_results(path)
+    if not results.frames:
+        without = ", but statistics without the samples of single frames" if results.summaries else ""
+        raise ValueError(f"{path}: holds no finished run{without}; figures and tables are made of samples")
+    lines = [results.manifest, *results.runs, *results.frames]
+    tables = [(line["kind"], line) for line in lines]
+    tables += [("statistics", frame.get("statistics", {})) for frame in results.frames]
+    for kind, table in tables:
+        if missing := sorted(_NEEDED[kind] - set(table)):
+            raise ValueError(f"{path}: {kind} lacks {missing[0]!r}: another version of bench wrote it; measure again")
+    if unknown := {frame["run"] for frame in results.frames} - {run["run"] for run in results.runs}:
+        raise ValueError(f"{path}: holds frames of run {min(unknown)!r}, which it does not describe")
+    return results
+
+
 def unique_names(paths: Sequence[Path]) -> list[str]:
     """Return the stem of each path, with a number behind where another one has it, too."""
+    names: list[str] = []
     stems = [path.stem for path in paths]
-    return [stem if stems.count(stem) == 1 else f"{stem}_{number + 1}" for number, stem in enumerate(stems)]
+    for stem in stems:
+        numbered = (f"{stem}_{number}" for number in range(1, len(stems) + 1))
+        free = (name for name in numbered if name not in (*stems, *names))
+        names.append(stem if stems.count(stem) == 1 else next(free))
+    return names
 
 
 def draw(results: Results, folder: Path, name: str) -> tuple[dict[str, str], list[str]]:
@@ -102,7 +129,7 @@ def section(results: Results, file: str, drawn: dict[str, str], left_out: list[s
     notes += refusal_lines(results)
     lines += [*(f"- {note}" for note in notes), *([""] if notes else [])]
     checks = verification_lines(results)[0]
-    lines += [*(f"- verified: {line}" for line in checks), *([""] if checks else [])]
+    lines += ["What `--verify` compared:", "", *(f"- {line}" for line in checks), ""] if checks else []
     for title, stem in drawn.items():
         lines += [f"![{title}]({stem}.png)", "", f"{title} ([SVG]({stem}.svg))", ""]
     return "\n".join([*lines, *(f"- no figure {line}" for line in left_out)]) + "\n"
@@ -151,7 +178,7 @@ def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
 
     What all runs share stands above the table, not in it.
     """
-    scenes = {one["run"]: one for one in results.scenes}
+    places = _places(results)
     errors = [name for name in error_names(results) if name in series.TABLE_ERRORS]
     varied, refused = shared(results)[1], {one["run"] for one in results.refused}
     is_timed, is_repeated = has_gpu_times(results), len({frame["repeat"] for frame in results.frames}) > 1
@@ -162,8 +189,8 @@ def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
     rows: list[list[str]] = []
     first: list[dict[str, Any]] = []
     for run in results.runs:
-        number, place = run["run"], _place(run, scenes.get(run["run"], {}))
-        row, frames = [run["label"], *(place[name] for name in varied)], series.frames_of(results, run["run"])
+        number = run["run"]
+        row, frames = [run["label"], *(places[number][name] for name in varied)], series.frames_of(results, number)
         first = first or frames
         if not frames:
             row += ["refused" if number in refused else "not yet"]
@@ -183,16 +210,24 @@ def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
 
 def shared(results: Results) -> tuple[dict[str, str], list[str]]:
     """Return what is drawn, by name, as far as all measured runs agree, and the names on which they do not."""
-    scenes = {one["run"]: one for one in results.scenes}
-    places = [_place(run, scenes.get(run["run"], {})) for run in series.measured_runs(results)]
-    values = {name: {place[name] for place in places} for name in _place({"scene": "", "size": []}, {})}
+    places = _places(results)
+    measured = [places[run["run"]] for run in series.measured_runs(results)]
+    values = {name: {place[name] for place in measured} for name in measured[0]}
     same = {name: min(found) for name, found in values.items() if len(found) == 1}
     return same, [name for name in values if name not in same]
 
 
-def _place(run: dict[str, Any], scene: dict[str, Any]) -> dict[str, str]:
-    counts = {f"{name} in it": f"{scene[name]:,}" if name in scene else "" for name in ("instances", "triangles")}
-    return {"scene": Path(run["scene"]).name, "image": "x".join(map(str, run["size"])), **counts}
+def _places(results: Results) -> dict[int, dict[str, str]]:
+    """Return what each run draws, by its number: by the name of the scene's file, where no other one has it."""
+    scenes = {one["run"]: one for one in results.scenes}
+    names = [Path(scene).name for scene in {run["scene"] for run in results.runs}]
+    places = {}
+    for run in results.runs:
+        name, scene = Path(run["scene"]).name, scenes.get(run["run"], {})
+        counts = {f"{kind} in it": f"{scene[kind]:,}" if kind in scene else "" for kind in ("instances", "triangles")}
+        image = "x".join(map(str, run["size"]))
+        places[run["run"]] = {"scene": name if names.count(name) == 1 else run["scene"], "image": image, **counts}
+    return places
 
 
 def _spread(values: list[float]) -> str:

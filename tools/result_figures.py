@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocat
 
 from engine.experiments.report import ERROR_UNITS, error_names
 from engine.experiments.results import Results
-from engine.experiments.summary import spread
+from engine.experiments.summary import is_cpu, spread
 from tools import result_series as series
 from tools.result_series import Curve
 
@@ -41,6 +41,7 @@ STYLE: dict[Any, Any] = {
 EQUAL_IMAGES = "infinite where the images are equal"
 Style = dict[str, Any]
 PANEL = (3.6, 2.7)  # inches
+CHARACTER = 0.085  # inches from one to the next of a label of ticks, with what the margins take from a panel
 MOST_PANELS, MOST_PASSES, MOST_CURVES = 8, 7, 8
 MOST_POINTS = 100  # along a path, so that a file stays small
 WIDE_RATIO = 20.0  # of values, beyond which an axis is logarithmic or panels have scales of their own
@@ -81,6 +82,7 @@ def passes(results: Results) -> Figure | str:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _label_left(axes, "GPU time (ms)")
     notes = ["medians of the repeats", left_out, "every panel has a scale of its own" if is_wide else ""]
+    notes.append("a CPU plays the GPU: its timestamps say little" if is_cpu(results) else "")
     notes.append(f"a point is the mean of {together} frames" if together > 1 else "")
     return _finished(figure, axes[0], ", ".join(filter(None, notes)))
 
@@ -198,6 +200,9 @@ def _scaling_figure(results: Results, count: str, title: str) -> Figure:
         axis.plot(ends, first.median[0] * ends / ends[0], color="#999999", linewidth=0.8, label="proportional")
         axis.set_ylim(limits)
         axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        is_narrow = axis.get_xlim()[1] < 50.0 * axis.get_xlim()[0]  # one or two powers of ten have a place on it
+        axis.xaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0) if is_narrow else range(2, 10)))
+        axis.xaxis.set_minor_formatter(EngFormatter(sep="") if is_narrow else NullFormatter())
         _plain_log(axis, what)
     return _finished(figure, axes[0])
 
@@ -276,7 +281,12 @@ def _scale_x(axis: Axes, ticks: list[float]) -> None:
         limits = ticks[0] / 1.3 if ticks[0] else -0.3 * positive[0], ticks[-1] * 1.3
     axis.set_xlim(limits)
     if len(ticks) <= 9:
-        axis.set_xticks(ticks, [EngFormatter(sep="")(tick) if tick >= 1000.0 else f"{tick:.3g}" for tick in ticks])
+        labels = [EngFormatter(sep="")(tick) if tick >= 1000.0 else f"{tick:.3g}" for tick in ticks]
+        places = axis.transLimits.transform(axis.transScale.transform([(tick, 0.0) for tick in ticks]))[:, 0]
+        widths = CHARACTER * np.array([len(label) + 1 for label in labels])
+        turned: Style = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        is_crowded = (np.diff(places) * PANEL[0] < 0.5 * (widths[1:] + widths[:-1])).any()
+        axis.set_xticks(ticks, labels, **(turned if is_crowded else {}))
         axis.set_xticks([], minor=True)
 
 

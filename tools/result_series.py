@@ -129,7 +129,7 @@ def _curves(results: Results, what: str, places: dict[int, float], others: list[
     found: dict[str, Curve] = {}
     order = sorted((run for run in results.runs if run["run"] in places), key=lambda run: places[run["run"]])
     for run in order:
-        label = ", ".join(f"{name} {shown(run['variant'].get(name))}" for name in others)
+        label = ", ".join(f"{name} {called(results, name, run['variant'].get(name))}" for name in others)
         found.setdefault(label, Curve(label)).add(places[run["run"]], samples(results, run["run"], what))
     return [curve for curve in found.values() if curve.x]
 
@@ -141,6 +141,13 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return Path(value).stem if "." in value else value
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def called(results: Results, name: str, value: Any) -> str:
+    """Return a value of a varied field in a few letters that no other of its values has."""
+    others = (run["variant"].get(name) for run in results.runs)
+    is_alone = all(shown(other) != shown(value) for other in others if other != value)
+    return shown(value) if is_alone else str(value)
 
 
 def times_passes(results: Results, run: int) -> bool:

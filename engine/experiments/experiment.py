@@ -45,6 +45,7 @@ import math
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ from engine.settings import BuildSettings, FrameSettings, settings_from
 LARGEST_INSTANCES = 1 << 28
 LARGEST_COUNT = 1_000_000  # of frames, warm-up frames and repeats
 LARGEST_FILLER_MS = 100.0
+LARGEST_RUNS = 10_000
 FRAME_FIELDS = {one.name for one in dataclasses.fields(FrameSettings)}
 BUILD_FIELDS = {one.name for one in dataclasses.fields(BuildSettings)}
 PLACE_FIELDS = {"size", "scene", "instances", "baseline"}
@@ -69,11 +71,16 @@ _QUICK_SIDE, _QUICK_INSTANCES = 160, 1000
 
 @dataclass(frozen=True)
 class Run:
-    """One variant, resolved. `variant` is what the sweep says; `scene` the name as written, `file` where it is."""
+    """One variant, resolved: `variant` is what the sweep says, `label` the same in a few words.
+
+    `scene` is the name as written, `scene_name` what results call it, `file` where it is.
+    """
 
     number: int
     variant: dict[str, Any]
+    label: str
     scene: str
+    scene_name: str
     file: Path
     size: tuple[int, int]
     frame: FrameSettings
@@ -81,11 +88,6 @@ class Run:
     baseline: str
     instances: int | tuple[int, int, int] | None = None
     spacing: tuple[float, float, float] | None = None
-
-    @property
-    def label(self) -> str:
-        """The variant in a few words."""
-        return ", ".join(f"{name} {_shown(name, value)}" for name, value in self.variant.items()) or "one run"
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class Experiment:
 
     def runs(self) -> list[Run]:
         """Return every run, checked."""
-        return [_run(self, number, variant) for number, variant in enumerate(self.variants)]
+        names = _scene_names(variant.get("scene", self.scene) for variant in self.variants)
+        return [_run(self, number, variant, names) for number, variant in enumerate(self.variants)]
 
 
 def read_experiment(path: str | Path) -> Experiment:
@@ -204,15 +207,18 @@ def _variants(content: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     if mode == "list" and len({len(values) for values in sweep.values()}) > 1:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in sweep.items())
         raise ValueError(f"sweep.mode 'list' needs lists of one length, not {lengths}")
+    count = math.prod(map(len, sweep.values()))
+    if mode == "grid" and count > LARGEST_RUNS:
+        raise ValueError(f"sweep has {count:,} combinations, and may have {LARGEST_RUNS:,}; vary less at a time")
     rows = itertools.product(*sweep.values()) if mode == "grid" or not sweep else zip(*sweep.values())
     return tuple(dict(zip(sweep, row)) for row in rows)
 
 
-def _run(experiment: Experiment, number: int, variant: dict[str, Any]) -> Run:
+def _run(experiment: Experiment, number: int, variant: dict[str, Any], scene_names: dict[str, str]) -> Run:
     place = {name: variant.get(name, getattr(experiment, name)) for name in PLACE_FIELDS}
     frame = experiment.settings | {name: value for name, value in variant.items() if name in FRAME_FIELDS}
     build = experiment.build | {name: value for name, value in variant.items() if name in BUILD_FIELDS}
-    if place["baseline"] not in BASELINES:
+    if not isinstance(place["baseline"], str) or place["baseline"] not in BASELINES:
         raise ValueError(f"baseline is {place['baseline']!r}; one of: {', '.join(BASELINES)}")
     file = _scene_path(place["scene"], experiment.folder)
     suffix = file.suffix.lower()
@@ -228,7 +234,9 @@ def _run(experiment: Experiment, number: int, variant: dict[str, Any]) -> Run:
     return Run(
         number,
         variant,
+        _label(variant, scene_names),
         place["scene"],
+        scene_names[place["scene"]],
         file,
         _size(place["size"]),
         settings_from(FrameSettings, frame),
@@ -246,6 +254,27 @@ def _scene_path(text: Any, folder: Path) -> Path:
         if name not in os.environ:
             raise ValueError(f"scene is {text!r}, but the environment variable {name} is not set")
     return folder / os.path.expandvars(text)
+
+
+def without_folders(path: str) -> str:
+    """Return a path as it was written, but an absolute one by its name: no folders of this machine."""
+    return Path(path).name if Path(path).is_absolute() else path
+
+
+def _scene_names(scenes: Iterable[Any]) -> dict[str, str]:
+    """Return what results call each scene: as written, but no folders of this machine.
+
+    An absolute path is called by its name, behind as many of its folders as tell it from the others.
+    """
+    paths = {scene: Path(scene).parts for scene in scenes if isinstance(scene, str)}
+    names = {scene: scene for scene in paths}
+    for scene, parts in paths.items():
+        if Path(scene).is_absolute():
+            count = 1
+            while any(other[-count:] == parts[-count:] for other in paths.values() if other != parts):
+                count += 1
+            names[scene] = "/".join(parts[-count:])
+    return names
 
 
 def _size(value: Any) -> tuple[int, int]:
@@ -291,9 +320,22 @@ def _few_instances(value: Any) -> Any:
     return few
 
 
-def _shown(name: str, value: Any) -> str:
-    if name == "scene":
-        return Path(value).stem
+def _label(variant: dict[str, Any], scene_names: dict[str, str]) -> str:
+    """Return a variant in a few words; scenes by their stems where those differ."""
+    stems = [Path(name).stem for name in scene_names.values()]
+    words = []
+    for name, value in variant.items():
+        text = _shown(value)
+        if name == "scene":
+            stem = Path(value).stem
+            text = stem if stems.count(stem) == 1 else scene_names[value]
+        if name == "materials":
+            text = without_folders(value)
+        words.append(f"{name} {text}")
+    return ", ".join(words) or "one run"
+
+
+def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "x".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -45,9 +45,11 @@ def errors_along(
     """Yield frame and what `errors_of` measures of every `errors.every`-th frame, drawn by `drawer` and `reference`.
 
     Both draw shaded images with the settings of the run, `reference` with error_pixels = 0. Where one cannot finish a
-    frame (its queues cannot grow further), that frame is yielded with `skipped` saying why. `reference_error_pixels` is
-    what `reference` drew with: more than 0 where it had to raise tau.
+    frame (its queues cannot grow further), that frame is yielded with `skipped` saying why; any other error is raised.
+    `reference_error_pixels` is what `reference` drew with: more than 0 where it had to raise tau.
     """
+    from engine.renderer import UnfinishedFrameError
+
     settings = dataclasses.replace(run.frame, view="shaded")
     exact = dataclasses.replace(settings, error_pixels=0.0)
     numbers = range(0, len(cameras), errors.every)
@@ -60,7 +62,7 @@ def errors_along(
             pair = between(camera, neighbour, share), camera
             true = _shown(reference, scene, pair, exact, run.size)
             shown = _shown(drawer, scene, pair, settings, run.size)
-        except RuntimeError as error:
+        except UnfinishedFrameError as error:
             yield {"frame": number, "skipped": str(error)}
         else:
             found = errors_of(shown, true, errors.measures)

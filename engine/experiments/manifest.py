@@ -16,7 +16,7 @@ import numpy as np
 
 from engine import __version__, layout
 from engine.commands.scenes import MESH_SUFFIXES
-from engine.experiments.experiment import Experiment, Run
+from engine.experiments.experiment import Experiment, Run, without_folders
 from engine.experiments.image_error import FLIP_PACKAGE, ImageErrors
 from engine.experiments.refusal import refusal_of
 from engine.experiments.scenes import Scenes, file_hash, material_files, scene_files
@@ -62,12 +62,13 @@ def describe(device: "Device", experiment: Experiment, assets: dict[str, dict[st
 
 def describe_run(run: Run, hashes: Sequence[str]) -> dict[str, Any]:
     """Return the line of a run; `hashes` are those of the files its scene is made of."""
+    named = {"scene": run.scene_name, "materials": without_folders(run.frame.materials)}
     return {
         "kind": "run",
         "run": run.number,
         "label": run.label,
-        "variant": {name: scene_name(value) if name == "scene" else value for name, value in run.variant.items()},
-        "scene": scene_name(run.scene),
+        "variant": run.variant | {name: value for name, value in named.items() if name in run.variant},
+        "scene": run.scene_name,
         "files": list(hashes),
         "instances": run.instances,
         "spacing": run.spacing,
@@ -154,13 +155,8 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def scene_name(text: str) -> str:
-    """Return a scene as it was written, but without folders of this machine."""
-    return Path(text).name if Path(text).is_absolute() else text
-
-
 def _plain(settings: FrameSettings) -> dict[str, Any]:
-    return asdict(settings) | {"materials": scene_name(settings.materials)}
+    return asdict(settings) | {"materials": without_folders(settings.materials)}
 
 
 def machine() -> dict[str, Any]:

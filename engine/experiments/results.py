@@ -158,7 +158,10 @@ class ResultFile:
         Raises ValueError unless it was begun with the same manifest and runs. Files that could not be had then, or
         cannot now, are no difference: those runs were refused, or will be.
         """
-        there = read_results(self.path)
+        try:
+            there = read_results(self.path)
+        except ValueError as error:
+            raise ValueError(f"{error}; choose another output") from None
         found = manifests.difference(manifest, there.manifest)
         if found is None and len(runs) != len(there.runs):
             found = f"there are {len(runs)} runs here and {len(there.runs)} there"
@@ -221,7 +224,7 @@ def _finished_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for number, line in enumerate(stream):
             if not line.endswith(b"\n"):  # cut where the writer was killed
                 if number == 0:
-                    raise ValueError(f"{path}: does not begin with a manifest; choose another output")
+                    raise ValueError(f"{path}: does not begin with a manifest")
                 break
             try:
                 record = json.loads(line)
@@ -232,9 +235,9 @@ def _finished_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             except (ValueError, KeyError, TypeError):
                 is_known = False
             if not is_known:
-                raise ValueError(f"{path}: line {number + 1} is no result; choose another output")
+                raise ValueError(f"{path}: line {number + 1} is no result")
             if number == 0 and kind != "manifest":
-                raise ValueError(f"{path}: does not begin with a manifest; choose another output")
+                raise ValueError(f"{path}: does not begin with a manifest")
             pending.append((line.decode().rstrip("\n"), record))
             if kind not in _ENDS:
                 continue

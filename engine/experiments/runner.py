@@ -117,7 +117,7 @@ class Session:
             except Exception as error:
                 reason = refusal_of(error, self._device)
                 self._drawers.forget(run.baseline)
-        reason = reason.replace(str(run.file), manifests.scene_name(run.scene))  # no folders
+        reason = reason.replace(str(run.file), run.scene_name)  # no folders
         if not reason:
             self._results.add(run.number, part, records)
             log.info("%s: finished %s", run.label, part if isinstance(part, str) else f"repeat {part + 1}")

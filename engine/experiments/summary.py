@@ -39,14 +39,18 @@ def summary(frames: Sequence[Frame]) -> dict[str, Any]:
     }
 
 
+def is_cpu(results: Results) -> bool:
+    """Return whether a CPU played the GPU."""
+    return results.manifest.get("device", {}).get("kind") == "CPU"
+
+
 def has_gpu_times(results: Results) -> bool:
     """Return whether every frame has the GPU time from its first command to its last, on a GPU.
 
     The timestamps of llvmpipe say little: once a device has drawn by the graphics pipeline, it writes those of a whole
     frame at its end. There the wall time is the time.
     """
-    is_cpu = results.manifest.get("device", {}).get("kind") == "CPU"
-    return not is_cpu and all("frame" in frame["statistics"]["passes_ms"] for frame in results.frames)
+    return not is_cpu(results) and all("frame" in frame["statistics"]["passes_ms"] for frame in results.frames)
 
 
 def frame_ms(results: Results) -> Callable[[Frame], float]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 KINDS = ("orbit", "still")
 UNITS = ("metres", "bounds")
 _CAMERA_KEYS = {one.name for one in dataclasses.fields(Camera)}
+_POINTS = ("eye", "target", "up")
 _OPTIONS = ("camera", "eye", "target", "up", "fov")  # of the command line, which describe one camera
 
 
@@ -86,13 +87,21 @@ def _keyframes(tables: Any) -> list[Camera]:
         raise ValueError("keyframes must be [[keyframes]] tables, one or more")
     cameras = []
     for number, table in enumerate(tables):
+        if not isinstance(table, dict):
+            raise ValueError(f"keyframes has {table!r}; write [[keyframes]] tables")
         if unknown := sorted(set(table) - _CAMERA_KEYS):
             raise ValueError(f"[[keyframes]] {number}: unknown key {unknown[0]!r}; one of: {sorted(_CAMERA_KEYS)}")
         if not {"eye", "target"} <= set(table):
             raise ValueError(f"[[keyframes]] {number} needs eye and target")
+        for name, value in table.items():
+            is_list = isinstance(value, list)
+            numbers = value if is_list else [value]
+            if is_list != (name in _POINTS) or not all(type(one) in (int, float) for one in numbers):
+                expected = "three numbers" if name in _POINTS else "a number"
+                raise ValueError(f"[[keyframes]] {number}: {name} is {value!r}; use {expected}")
         try:
             cameras.append(Camera(**table))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"[[keyframes]] {number}: {error}") from None
     return cameras
 

@@ -5,6 +5,7 @@ import pytest
 from engine.__main__ import run
 from engine.commands import bench
 from engine.commands.parser import parse
+from engine.experiments import manifest
 from engine.experiments.experiment import Experiment, is_experiment, quick, read_experiment
 from engine.settings import BuildSettings, FrameSettings
 
@@ -72,6 +73,22 @@ def test_scenes_are_varied_and_variables_expanded(write, tmp_path, monkeypatch):
         read_experiment(path)
 
 
+def test_scenes_of_one_name_are_told_apart(write, tmp_path):
+    """Say, of one mesh before and after a change: their runs must not look like one."""
+    scenes = [tmp_path / "old" / "a.mlith", tmp_path / "new" / "a.mlith", "b/c.mlith", "b/c.ply", tmp_path / "d.ply"]
+    runs = read_experiment(write(f"[sweep]\nscene = {list(map(str, scenes))}\n")).runs()
+    assert [one.scene_name for one in runs] == ["old/a.mlith", "new/a.mlith", "b/c.mlith", "b/c.ply", "d.ply"]
+    assert [one.label for one in runs] == [f"scene {one.scene_name}" for one in runs[:4]] + ["scene d"]
+
+
+def test_results_name_no_folder_of_materials(write, tmp_path):
+    [one] = read_experiment(write(f"scene = 'a.mlith'\n[sweep]\nmaterials = ['{tmp_path}/striped']\n")).runs()
+    line = manifest.describe_run(one, [])
+    names = line["label"], line["variant"]["materials"], line["settings"]["materials"]
+    assert names == ("materials striped", "striped", "striped")
+    assert one.frame.materials == f"{tmp_path}/striped"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -91,11 +108,17 @@ def test_scenes_are_varied_and_variables_expanded(write, tmp_path, monkeypatch):
         ("scene = 'a.mlith'\n[build]\nscale = 2", "scale needs a build"),
         ("scene = 'a.mlith'\n[sweep]\ngroup_clusters = [8]", "group_clusters needs a build"),
         ("scene = 'a.ply'\nbaseline = 'magic'", "baseline is 'magic'; one of: engine"),
+        ("scene = 'a.ply'\nbaseline = ['engine']", "baseline is ['engine']; one of: engine"),
+        ("scene = 'a.ply'\n[settings]\nerror_pixels = 1" + "0" * 400, "setting error_pixels is inf; use a number"),
         ("scene = 'a.ply'\n[settings]\nerror = 1", "unknown setting 'error'"),
         ("scene = 'a.ply'\n[sweep]\nraster = ['software', 'fast']", "setting raster is 'fast'"),
         ("scene = 'a.ply'\n[sweep]\nerror = [1]", "unknown sweep 'error'"),
         ("scene = 'a.ply'\n[sweep]\nerror_pixels = 1", "sweep.error_pixels is 1"),
         ("scene = 'a.ply'\n[sweep]\nerror_pixels = []", "sweep.error_pixels is []"),
+        (
+            f"scene = 'a.ply'\n[sweep]\nerror_pixels = {list(range(200))}\nexposure = {list(range(200))}",
+            "sweep has 40,000 combinations, and may have 10,000",
+        ),
         ("scene = 'a.ply'\n[sweep]\nmode = 'all'", "sweep.mode is 'all'"),
         ("scene = 'a.ply'\n[sweep]\nmode = 'list'\nerror_pixels = [1]\nsize = [[1, 1], [2, 2]]", "lists of one length"),
         ("scene = 'a.ply'\nsize = [2, 2]\n[sweep]\nsize = [[1, 1]]", "size is varied by [sweep] and set"),
@@ -110,6 +133,14 @@ def test_scenes_are_varied_and_variables_expanded(write, tmp_path, monkeypatch):
         ("scene = 'a.ply'\npath = 'orbit'\n[[keyframes]]\neye = [1, 0, 0]\ntarget = [0, 0, 0]", "both path and"),
         ("scene = 'a.ply'\n[[keyframes]]\neye = [1, 0, 0]", "[[keyframes]] 0 needs eye and target"),
         ("scene = 'a.ply'\n[[keyframes]]\neye = [1, 0, 0]\ntarget = [1, 0, 0]", "[[keyframes]] 0: camera: eye and"),
+        ("scene = 'a.ply'\n[[keyframes]]\neye = [1, 0, 'x']\ntarget = [0, 0, 0]", "0: eye is [1, 0, 'x']; use three"),
+        ("scene = 'a.ply'\n[[keyframes]]\neye = 5\ntarget = [0, 0, 0]", "0: eye is 5; use three numbers"),
+        (
+            "scene = 'a.ply'\n[[keyframes]]\neye = [1, 0, 1" + "0" * 400 + "]\ntarget = [0, 0, 0]",
+            "[[keyframes]] 0: int",
+        ),
+        ("scene = 'a.ply'\n[[keyframes]]\neye = [1, 0, 0]\ntarget = [0, 0, 0]\nnear = '1'", "0: near is '1'; use a"),
+        ("scene = 'a.ply'\nkeyframes = [1]", "keyframes has 1; write [[keyframes]] tables"),
         ("scene = 'a.ply'\n[[keyframes]]\neyes = [1, 0, 0]", "[[keyframes]] 0: unknown key 'eyes'"),
     ],
 )

@@ -15,7 +15,7 @@ from engine.experiments.experiment import Experiment, quick, read_experiment
 from engine.experiments.image_comparison import SLOW_PIXELS, Shown, between, errors_of
 from engine.experiments.image_error import MEASURES, ImageErrors
 from engine.experiments.results import IMAGE_ERROR, SUMMARY, read_results
-from engine.renderer import Renderer
+from engine.renderer import Renderer, UnfinishedFrameError
 from engine.scene import load_scene
 
 TEXT = """
@@ -109,12 +109,18 @@ def test_a_frame_that_cannot_be_drawn_exactly_says_why(device, experiment, monke
     cameras = read.way.cameras(scene, 2, one.size)
     drawer, reference = Renderer(device), Renderer(device)
 
-    def fails(*_):
-        raise RuntimeError("too large")
+    def fails_with(error):
+        def fails(*_):
+            raise error
+
+        return fails
 
     whole = reference.render
-    monkeypatch.setattr(reference, "render", fails)
     arguments = drawer, reference, one, scene, cameras, ImageErrors(1)
+    monkeypatch.setattr(reference, "render", fails_with(RuntimeError("a mistake")))
+    with pytest.raises(RuntimeError, match="a mistake"):  # else it would pass for a frame that is too large
+        list(image_comparison.errors_along(*arguments))
+    monkeypatch.setattr(reference, "render", fails_with(UnfinishedFrameError("too large")))
     assert list(image_comparison.errors_along(*arguments)) == [
         {"frame": number, "skipped": "too large"} for number in range(2)
     ]
