@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.experiments.report import error_values, verification_lines
+from engine.experiments.report import error_values, range_text, verification_lines
 from engine.experiments.results import Results, read_results
 from engine.experiments.summary import spread
 from tests.conftest import ROOT
@@ -33,7 +33,7 @@ def tables() -> list[tuple[Path, list[list[str]]]]:
 
 
 def expected(results: Results, title: str, run: dict[str, Any]) -> str | None:
-    """Return what a cell must say; None of ratios, which are made of the samples of single frames."""
+    """Return what a cell must say; None of ratios where the file, an older one, has none."""
     [statistics] = [one for one in results.summaries if one["run"] == run["run"]]
     [scene] = [one for one in results.scenes if one["run"] == run["run"]]
     errors = {title: name for name, title in TABLE_ERRORS.items()}
@@ -42,7 +42,7 @@ def expected(results: Results, title: str, run: dict[str, Any]) -> str | None:
         times_ms = statistics
         for key in path:
             times_ms = times_ms[key]
-        return f"{times_ms['median']:.3f} ({times_ms['p05']:.3f} to {times_ms['p95']:.3f})"
+        return spread_text(times_ms)
     if title in errors:
         return f"{spread(error_values(results, run['run'], errors[title]))[0]:.4g}"
     others = {
@@ -53,8 +53,16 @@ def expected(results: Results, title: str, run: dict[str, Any]) -> str | None:
         "instances in it": f"{scene['instances']:,}",
         "triangles in it": f"{scene['triangles']:,}",
         "ratio to the first run": None,
+        "ratio of each repeat": "",
     }
+    if "ratio" in statistics:
+        others["ratio to the first run"] = spread_text(statistics["ratio"])
+        others["ratio of each repeat"] = range_text(statistics["ratio"]["repeats"])
     return others[title]
+
+
+def spread_text(found: dict[str, float]) -> str:
+    return f"{found['median']:.3f} ({found['p05']:.3f} to {found['p95']:.3f})"
 
 
 @pytest.mark.parametrize(("path", "cells"), tables(), ids=lambda one: one.stem if isinstance(one, Path) else "")

@@ -9,7 +9,8 @@ kind "verification"  `run`, `frame`, `comparison`, and of what was `compared` (`
                      and `differences`; or `skipped`, why it was not (--verify)
 kind "scene"         `run`, `instances`, and `triangles`: of their source meshes, all instances together
 kind "image_error"   `run`, `frame`, and what engine.experiments.image_comparison.errors_of measures of one frame
-kind "summary"       `run`, and engine.experiments.summary.summary of all its frames, when all repeats are there
+kind "summary"       `run`, and of all its frames, when all repeats are there, engine.experiments.summary.summary and
+                     `ratio` (the function of that name), to the first run that was measured
 kind "done"          `run`, `repeat` (or `summary`, `verification`, `image_error`) and `time`: the lines about them
                      before it are all
 kind "refused"       `run`, `repeat` and the `reason` why there is nothing of them; whoever goes on tries again

@@ -20,7 +20,7 @@ from engine.experiments.manifest import RunFiles
 from engine.experiments.refusal import refusal_of
 from engine.experiments.results import IMAGE_ERROR, SUMMARY, VERIFICATION, ResultFile, Results, read_results
 from engine.experiments.scenes import Scenes, file_hash
-from engine.experiments.summary import summary
+from engine.experiments.summary import frame_ms, ratio, summary
 from engine.scene import Scene
 from engine.settings import FrameSettings
 
@@ -100,10 +100,16 @@ class Session:
         repeats, done = range(self._experiment.repeats), self._results.done
         whole = {run.number for run in self._runs if all((run.number, repeat) in done for repeat in repeats)}
         open_runs = [number for number in sorted(whole) if (number, SUMMARY) not in done]
-        measured = read_results(self._results.path).frames if open_runs else []
+        if not open_runs:
+            return
+        measured = read_results(self._results.path)
+        frames: dict[int, list[dict[str, Any]]] = {}
+        for frame in measured.frames:
+            frames.setdefault(frame["run"], []).append(frame)
+        first, time_of = frames[min(frames)], frame_ms(measured)
         for number in open_runs:
-            frames = [frame for frame in measured if frame["run"] == number]
-            self._results.add(number, SUMMARY, [{"kind": "summary", "run": number, **summary(frames)}])
+            found = {**summary(frames[number]), "ratio": ratio(frames[number], first, time_of)}
+            self._results.add(number, SUMMARY, [{"kind": "summary", "run": number, **found}])
 
     def _finish(self, run: Run, part: int | str, records_of: Callable[[], list[dict[str, Any]]]) -> None:
         """Write the lines of one part of a run, or why there are none, unless they are there."""

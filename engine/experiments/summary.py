@@ -39,6 +39,16 @@ def summary(frames: Sequence[Frame]) -> dict[str, Any]:
     }
 
 
+def ratio(frames: Sequence[Frame], others: Sequence[Frame], time_of: Callable[[Frame], float]) -> dict[str, Any]:
+    """Return the statistics of the times of a run as multiples of those of another one, the run `to`.
+
+    `median`, `p05` and `p95` of the paired ratios, and `repeats`, the median of each repeat.
+    """
+    middle, low, high = spread(paired_ratios(frames, others, time_of))
+    repeats = repeat_ratios(frames, others, time_of)
+    return {"to": others[0]["run"], "median": middle, "p05": low, "p95": high, "repeats": repeats}
+
+
 def is_cpu(results: Results) -> bool:
     """Return whether a CPU played the GPU."""
     return results.manifest.get("device", {}).get("kind") == "CPU"
