@@ -1,6 +1,7 @@
 """Fixtures of all tests: seeded numbers, the GPU, real meshes, and small assets built once."""
 
 import contextlib
+import functools
 import io
 import os
 import tempfile
@@ -63,6 +64,19 @@ def renderer(device):
     from engine.renderer import Renderer
 
     return Renderer(device)
+
+
+@pytest.fixture
+def quick_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `device --calibrate` draw few instances, and clusters of two small sizes."""
+    from engine import calibrate, calibrate_raster
+
+    monkeypatch.setattr(calibrate, "SOFTWARE_INSTANCES", 16)
+    monkeypatch.setattr(calibrate, "GPU_INSTANCES", 16)
+    for name in ("SOFTWARE_IMAGE", "GPU_IMAGE"):
+        monkeypatch.setattr(calibrate_raster, name, 64)
+    some = functools.partial(calibrate_raster.calibrate_rasters, sizes=(16, 32))
+    monkeypatch.setattr(calibrate_raster, "calibrate_rasters", some)
 
 
 @pytest.fixture(scope="session")
