@@ -1,6 +1,7 @@
 """Fixtures of all tests: seeded numbers, the GPU, real meshes, and small assets built once."""
 
 import contextlib
+import functools
 import io
 import os
 import tempfile
@@ -20,6 +21,9 @@ if "XDG_RUNTIME_DIR" not in os.environ:  # without it the Vulkan loader complain
 # come before numba is imported: it reads all its settings again when it sees that a variable has changed.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE / "microlith" / "kernels"))
+
+# So do shaders that Mesa has compiled, in its own folder there: a first frame takes a third of the time then.
+os.environ.setdefault("MESA_SHADER_CACHE_DIR", str(CACHE))
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +64,19 @@ def renderer(device):
     from engine.renderer import Renderer
 
     return Renderer(device)
+
+
+@pytest.fixture
+def quick_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `device --calibrate` draw few instances, and clusters of two small sizes."""
+    from engine import calibrate, calibrate_raster
+
+    monkeypatch.setattr(calibrate, "SOFTWARE_INSTANCES", 16)
+    monkeypatch.setattr(calibrate, "GPU_INSTANCES", 16)
+    for name in ("SOFTWARE_IMAGE", "GPU_IMAGE"):
+        monkeypatch.setattr(calibrate_raster, name, 64)
+    some = functools.partial(calibrate_raster.calibrate_rasters, sizes=(16, 32))
+    monkeypatch.setattr(calibrate_raster, "calibrate_rasters", some)
 
 
 @pytest.fixture(scope="session")

@@ -251,9 +251,7 @@ def test_settings_go_before_the_calibration(fresh):
     assert drawn_with(replace(settings, traversal="levels"))[0] == "levels"
 
 
-def test_the_command_measures_keeps_and_tells(fresh, monkeypatch, capsys):
-    monkeypatch.setattr(calibrate, "SOFTWARE_INSTANCES", 16)
-    monkeypatch.setattr(calibrate, "GPU_INSTANCES", 16)
+def test_the_command_measures_keeps_and_tells(fresh, quick_calibration, monkeypatch, capsys):
     monkeypatch.setattr("engine.gpu.device.open_device", lambda *_, **__: another_process(fresh))
     assert run(["device", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["thresholds"]["source"] == "default"
@@ -275,9 +273,7 @@ def test_the_command_measures_keeps_and_tells(fresh, monkeypatch, capsys):
     assert len(values["calibration"]["candidates"]) > 2
 
 
-def test_a_cache_that_cannot_be_written_is_one_clear_line(fresh, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(calibrate, "SOFTWARE_INSTANCES", 16)
-    monkeypatch.setattr(calibrate, "GPU_INSTANCES", 16)
+def test_a_cache_that_cannot_be_written_is_one_clear_line(fresh, quick_calibration, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("engine.gpu.device.open_device", lambda *_, **__: another_process(fresh))
     (tmp_path / "microlith").touch()
     assert run(["device", "--calibrate"]) == 1

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from engine import __main__ as main
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SMALLER = {"render": ["--size", "160x90"], "bench": ["--size", "160x90", "--frames", "3", "--warm-up", "1"]}
@@ -42,13 +44,14 @@ def folder(tmp_path, sample_mesh):
     return tmp_path
 
 
-def test_commands(folder, device):
+def test_commands(folder, device, quick_calibration, monkeypatch):
+    monkeypatch.chdir(folder)
     lines = [line for line in commands() if line[0] == "microlith"]
     assert {line[1] for line in lines} >= {"build", "info", "render", "view", "bench", "device"}
     for _, command, *arguments in lines:
         if command == "view":  # tests/viewer/test_window.py opens windows, and closes them
             continue
-        run(["-m", "engine", command, *arguments, *SMALLER.get(command, [])], folder)
+        assert main.run([command, *arguments, *SMALLER.get(command, [])]) == 0, command
         for argument in arguments:
             if argument.endswith((".png", ".json", ".jsonl", ".mlith")):
                 assert (folder / argument).stat().st_size > 0

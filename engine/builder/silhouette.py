@@ -57,7 +57,7 @@ def silhouette_reference(lattice, vertex_position, faces):
     return reference
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def covered_cells(place, place_of, faces, reference):
     """Return how many cells faces (m, 3) cover, the mean over all directions; place (p, 3) float64, place_of (v,)."""
     cells = 0
@@ -100,7 +100,7 @@ def _cover(flat, rows):
             rows[row] |= (_ALL >> np.uint64(_SIZE - (end - first))) << np.uint64(first)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def match_silhouette(positions, origin, reference, result):
     """Move the places in a result of simplify_group until it has the silhouette of `reference`, or nearly.
 

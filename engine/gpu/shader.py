@@ -23,6 +23,7 @@ _BINDING = re.compile(
     r"@group\((\d+)\)\s*@binding\((\d+)\)\s*(?:@\w+\s*)*var(?:<\s*(\w+)\s*(?:,\s*(\w+)\s*)?>)?\s+(\w+)\s*:\s*([^;]+);"
 )
 _IMMEDIATE = re.compile(r"var<immediate>\s+\w+\s*:\s*(\w+)\s*;")
+_OVERRIDE = re.compile(r"\boverride\s+(\w+)")
 _ERROR_LINE = re.compile(r"wgsl:(\d+):(\d+)")
 _ERROR_REASON = re.compile(r"(?:parsing|validation)? ?error: ([^\n]+)", re.IGNORECASE)
 
@@ -50,6 +51,7 @@ class LinkedShader:
     lines: tuple[tuple[str, int], ...]
     bindings: tuple[Binding, ...]
     immediate_bytes: int
+    overrides: frozenset[str]  # constants that a pipeline may set
 
     def struct_text(self, name: str) -> str:
         """Return the declaration of one struct, without comments; KeyError where there is none."""
@@ -71,7 +73,9 @@ def link(name: str, folder: Path | None = None, modules: Modules = ()) -> Linked
     lines.sort(key=lambda line: not line[0].startswith("enable "))  # WGSL wants these before all else
     text = "\n".join(line for line, _, _ in lines) + "\n"
     origin = tuple((file, number) for _, file, number in lines)
-    return LinkedShader(name, text, origin, _find_bindings(text), _immediate_bytes(text))
+    code = _without_comments(text)
+    overrides = frozenset(_OVERRIDE.findall(code))
+    return LinkedShader(name, text, origin, _find_bindings(code), _immediate_bytes(code), overrides)
 
 
 def forget_linked() -> None:
@@ -80,7 +84,6 @@ def forget_linked() -> None:
 
 
 def _immediate_bytes(text: str) -> int:
-    text = _without_comments(text)
     immediate = _IMMEDIATE.search(text)
     if not immediate:
         return 0
@@ -157,7 +160,7 @@ def _without_comments(text: str) -> str:
 
 def _find_bindings(text: str) -> tuple[Binding, ...]:
     found = []
-    for group, index, space, access, name, kind in _BINDING.findall(_without_comments(text)):
+    for group, index, space, access, name, kind in _BINDING.findall(text):
         if space == "uniform":
             kind = "uniform"
         elif space == "storage":
@@ -253,7 +256,7 @@ class ShaderKernel:
 
     def _used(self, constants: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return those constants that the shader declares."""
-        return {key: value for key, value in (constants or {}).items() if _declares(self.shader.text, key)}
+        return {key: value for key, value in (constants or {}).items() if key in self.shader.overrides}
 
     def _made_once(self, constants: dict[str, Any], make: Callable[[], Any], variant: str = "") -> Any:
         """Return the pipeline for these constants, compiled once per device; raise ShaderError with file and line.
@@ -373,7 +376,3 @@ class DrawKernel(ShaderKernel):
                 "alpha": {"operation": "add", "src_factor": "one", "dst_factor": "one-minus-src-alpha"},
             }
         self.pipeline = self._render_pipeline(constants, topology, target)
-
-
-def _declares(text: str, override: str) -> bool:
-    return re.search(rf"\boverride\s+{override}\b", text) is not None

@@ -98,6 +98,13 @@ def test_bindings_are_found_by_reflection():
     assert found["visible_clusters"] == (1, 8, "storage")
 
 
+def test_constants_that_pipelines_set_are_found(tmp_path):
+    text = "// override old: u32;\noverride WIDTH: u32 = 8u;\n@id(3) override HAS_UVS: bool;\nfn top() {}\n"
+    (tmp_path / "a.wgsl").write_text(text)
+    (tmp_path / "top.wgsl").write_text("import package::a::{WIDTH};\noverride\n    scale = 1.0;\n")
+    assert link("top", tmp_path).overrides == {"WIDTH", "HAS_UVS", "scale"}
+
+
 def test_missing_files_and_items_are_named(tmp_path):
     (tmp_path / "a.wgsl").write_text("fn a() {}\n")
     (tmp_path / "b.wgsl").write_text("\nimport package::a::{c};\n")
