@@ -14,6 +14,12 @@ from engine.settings import FrameSettings
 SIZE = (48, 32)
 
 
+@pytest.fixture(autouse=True)
+def short_calibration(monkeypatch):
+    """A CPU needs seconds for what a GPU is asked first."""
+    monkeypatch.setattr(filler, "_FIRST_TURNS", 64)
+
+
 def test_it_runs_and_leaves_nothing(device):
     short = Filler(device, milliseconds=1.0)
     short.submit()
