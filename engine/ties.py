@@ -29,12 +29,16 @@ _COLUMNS = ("linear_x", "linear_y", "linear_z")
 
 @dataclass(frozen=True)
 class Difference:
-    """Pairs that are in one of two sets only, int64 (k, 2), and by how much that takes, float64 (k,) ulps."""
+    """Pairs that are in one of two sets only, int64 (k, 2), and by how much that takes, float64 (k,) ulps.
+
+    `extra_by_size` bool (k,): nothing culls the pair in the reference but its size, so what it draws covers no pixel.
+    """
 
     missing: np.ndarray  # in the reference only
     extra: np.ndarray  # in the other set only
     missing_ulps: np.ndarray
     extra_ulps: np.ndarray
+    extra_by_size: np.ndarray
 
     @property
     def mistakes(self) -> np.ndarray:
@@ -66,7 +70,7 @@ def explain_difference(
         hidden = (decision_margins(data, view, extra) >= 0.0).all(axis=1)
         extra_ulps[hidden] = np.inf
         extra_ulps[hidden & _is_among(extra, visible_set(data, view, occlusion, lean=1.0).pairs)] = 0.0
-    return Difference(missing, extra, missing_ulps, extra_ulps)
+    return Difference(missing, extra, missing_ulps, extra_ulps, culled_by_size(data, view, extra))
 
 
 def _is_among(pairs: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -87,16 +91,26 @@ def flip_ulps(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return np.where(failed > 0.0, failed, table.min(axis=1))
 
 
-def decision_margins(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def culled_by_size(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return which pairs, integer (k, 2), only the size of a box culls, bool (k,)."""
+    if not len(pairs):
+        return np.zeros(0, bool)
+    is_culled = (decision_margins(data, view, pairs) < 0.0).any(axis=1)
+    return is_culled & (decision_margins(data, view, pairs, sizes=False) >= 0.0).all(axis=1)
+
+
+def decision_margins(data: Tables, view: np.ndarray, pairs: np.ndarray, sizes: bool = True) -> np.ndarray:
     """Return by how many ulps each decision lets pairs (k, 2) pass, float64 (k, decisions); negative: it culls them.
 
-    Decisions: the instance's box, every node below the root to the group's leaf, the cluster itself; not occlusion.
+    Decisions: the instance's box, every node below the root to the group's leaf, the cluster itself; not occlusion, and
+    without `sizes` not whether boxes cover a pixel centre.
     """
+    box_test = box_margins if sizes else plane_margins
     slots, clusters = pairs[:, 0], pairs[:, 1]
     instances = data.instances[slots]
     mesh = data.meshes[instances["mesh"]]
-    margins = [box_margins(mesh["box_min"], mesh["box_max"], instances, view)]
-    margins.append(box_margins(*cluster_boxes(data, clusters), instances, view))
+    margins = [box_test(mesh["box_min"], mesh["box_max"], instances, view)]
+    margins.append(box_test(*cluster_boxes(data, clusters), instances, view))
     groups = data.groups[data.cluster_group[clusters]]
     margins.append(error_margins(groups, combined_error(groups, view), instances, view)[:, None])
     made_by = data.cluster_made_by[clusters]
@@ -107,7 +121,10 @@ def decision_margins(data: Tables, view: np.ndarray, pairs: np.ndarray) -> np.nd
     node = leaves[data.cluster_group[clusters]]
     node = np.where(node == mesh["root_node"], -1, node)
     while (node >= 0).any():
-        margins.append(np.where(node[:, None] >= 0, _node_margins(data, node, instances, view), np.inf))
+        records = data.nodes[np.maximum(node, 0)]
+        boxes = box_test(records["box_min"], records["box_max"], instances, view)
+        of_node = np.column_stack([boxes, _detail_margins(records, instances, view)])
+        margins.append(np.where(node[:, None] >= 0, of_node, np.inf))
         node = np.where(node >= 0, parents[node], -1)
         node = np.where(node == mesh["root_node"], -1, node)  # stands for the instance, which was tested
     return np.concatenate(margins, axis=1)
@@ -175,12 +192,11 @@ def size_margins(box_min: np.ndarray, box_max: np.ndarray, instances: np.ndarray
     return np.where(boxes.is_crossing, np.inf, pixels / unit)
 
 
-def _node_margins(data: Tables, nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
-    records = data.nodes[np.maximum(nodes, 0)]
-    fine = error_margins(records, combined_error(records, view), instances, view)
-    coarse = -error_margins(records, combined_error(records, view, "made_by_"), instances, view, farthest=True)
-    boxes = box_margins(records["box_min"], records["box_max"], instances, view)
-    return np.column_stack([boxes, fine, coarse])
+def _detail_margins(nodes: np.ndarray, instances: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """Return the margins of both errors of node records (k,), float64 (k, 2)."""
+    fine = error_margins(nodes, combined_error(nodes, view), instances, view)
+    coarse = -error_margins(nodes, combined_error(nodes, view, "made_by_"), instances, view, farthest=True)
+    return np.column_stack([fine, coarse])
 
 
 def _parents(data: Tables) -> tuple[np.ndarray, np.ndarray]:

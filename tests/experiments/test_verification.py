@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine import reference
-from engine.camera import view_record
+from engine.camera import Camera, view_record
 from engine.experiments import verification
 from engine.experiments.baseline import BASELINES
 from engine.experiments.comparisons import not_compared, pairs_of
@@ -90,6 +90,31 @@ def test_a_tie_is_counted_apart(decided, monkeypatch):
     assert verification.compare_with_reference(tables, view, pairs[1:]).ties == 1
     many = verification.compare_with_reference(tables, view, pairs[2:])
     assert (many.ties, many.differences) == (0, 2)
+
+
+@pytest.fixture
+def far_crowd(sample_asset):
+    """Tables and view of 40,000 instances that are half a pixel large in an image of 4096 pixels."""
+    scene = load_scene(sample_asset("sphere"))
+    transforms = np.zeros((40000, 3, 4))
+    transforms[:, [0, 1, 2], [0, 1, 2]] = 0.1
+    transforms[:, :2, 3] = np.random.default_rng(5).uniform(-600.0, 600.0, (40000, 2))
+    scene.add_asset(0, transforms)
+    camera = Camera((0.0, 0.0, 1200.0), (0.0, 0.0, 0.0), fov_degrees=60.0)
+    return reference.tables_of(scene), view_record(camera, (4096, 4096), FrameSettings())
+
+
+@pytest.mark.parametrize(("lean", "are_ties"), [(0.03, True), (1.0, False)])
+def test_a_far_crowd_may_have_as_many_clusters_too_small_as_rounding_makes(far_crowd, lean, are_ties):
+    tables, view = far_crowd
+    pairs = reference.visible_set(tables, view).pairs
+    drawn = reference.visible_set(tables, view, lean=lean).pairs  # rectangles a little too large
+    extra = len(drawn) - len(pairs)
+    assert extra > 3
+    found = verification.compare_with_reference(tables, view, drawn)
+    assert (found.ties, found.differences) == ((extra, 0) if are_ties else (0, extra))
+    fewer = verification.compare_with_reference(tables, view, reference.visible_set(tables, view, lean=-lean).pairs)
+    assert fewer.differences > 3, "that a visible one is missing is no such tie"
 
 
 def test_what_rounds_in_its_own_way_lies_between_its_neighbours():
