@@ -48,6 +48,19 @@ def test_ctrl_c_during_a_build(tmp_path, seconds, sample_mesh):
     assert left == set() if done.returncode == 130 and not asset.exists() else left == {asset} and is_whole(asset)
 
 
+@pytest.mark.parametrize("stage", ["read", "compile", "build"])
+def test_ctrl_c_before_the_asset_is_written_leaves_nothing(tmp_path, stage, sample_mesh):
+    mesh, asset = sample_mesh("terrain", 200_000), tmp_path / "a.mlith"
+    line = [sys.executable, "-m", "engine", "build", str(mesh), "-o", str(asset), "--progress-json"]
+    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any(f'"stage": "{stage}"' in said for said in process.stderr)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and err.endswith("\nmicrolith: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("delay", [0, 0.002, 0.02])
 def test_ctrl_c_once_the_asset_is_there_leaves_it_whole(tmp_path, delay, sample_mesh):
     mesh, asset = sample_mesh("terrain", 2_000), tmp_path / "a.mlith"

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from engine.commands.logs import one_line
 from engine.experiments.report import error_names, error_values, range_text, refusal_lines, verification_lines
 from engine.experiments.results import Results, read_results
-from engine.experiments.summary import frame_ms, has_gpu_times, paired_ratios, repeat_ratios, spread
+from engine.experiments.summary import frame_ms, has_gpu_times, ratio, spread
 from engine.settings import BuildSettings, FrameSettings
 
 try:
@@ -197,11 +197,10 @@ def run_table(results: Results) -> tuple[list[str], list[list[str]]]:
             rows.append(row + [""] * (len(titles) - len(row)))
             continue
         row += [f"{spread(series.samples(results, number, 'triangles'))[0]:,.0f}"]
-        row += [
-            _spread(series.samples(results, number, "ms")),
-            _spread(paired_ratios(frames, first, frame_ms(results))),
-        ]
-        row += [range_text(repeat_ratios(frames, first, frame_ms(results)))] if is_repeated else []
+        ratios = ratio(frames, first, frame_ms(results))
+        row += [_spread(series.samples(results, number, "ms"))]
+        row += [_range(ratios["median"], ratios["p05"], ratios["p95"])]
+        row += [range_text(ratios["repeats"])] if is_repeated else []
         row += [_spread([frame["wall_ms"] for frame in frames])] if is_timed else []
         row += [_middle(error_values(results, number, name)) for name in errors]
         rows.append(row)
@@ -231,7 +230,10 @@ def _places(results: Results) -> dict[int, dict[str, str]]:
 
 
 def _spread(values: list[float]) -> str:
-    middle, low, high = spread(values)
+    return _range(*spread(values))
+
+
+def _range(middle: float, low: float, high: float) -> str:
     return f"{middle:.3f} ({low:.3f} to {high:.3f})"
 
 

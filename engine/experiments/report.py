@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.experiments.results import Results
-from engine.experiments.summary import drawn, frame_ms, paired_ratios, repeat_ratios, spread
+from engine.experiments.summary import drawn, frame_ms, ratio, spread
 
 # What is measured of the image error, with its axis title in figures.
 ERROR_UNITS = {
@@ -78,10 +78,10 @@ def _run_rows(results: Results) -> list[str]:
         passes = [frame["statistics"]["passes_ms"] for frame in frames]
         gpu = [one["frame"] for one in passes if "frame" in one]
         triangles = spread([drawn(frame, "triangles") for frame in frames])[0]
-        ratio = spread(paired_ratios(frames, first, frame_ms(results)))[0]
-        repeats = [range_text(repeat_ratios(frames, first, frame_ms(results)))] * is_repeated
+        ratios = ratio(frames, first, frame_ms(results))
+        repeats = [range_text(ratios["repeats"])] * is_repeated
         wall = [frame["wall_ms"] for frame in frames]
-        rows.append([run["label"], *spread(wall), *spread(gpu), ratio, *repeats, f"{triangles:,.0f}"])
+        rows.append([run["label"], *spread(wall), *spread(gpu), ratios["median"], *repeats, f"{triangles:,.0f}"])
     return _aligned(titles, rows)
 
 

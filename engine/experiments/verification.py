@@ -51,7 +51,7 @@ def compare_with_reference(
 
     `view` is the layout.VIEW record, `occlusion` what hid clusters. More than a few ties count as differences, too.
     Of clusters that are drawn though they just miss all pixel centres there may be as many as rounding makes: in a
-    crowd most boxes are smaller than a pixel, and the coordinates of a large image are coarse.
+    far crowd this test decides about nearly all, and the coordinates of a large image are coarse.
     """
     visible = reference.visible_set(tables, view, occlusion)
     expected = visible.pairs
